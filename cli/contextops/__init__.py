@@ -1,0 +1,3 @@
+"""The command line of ContextOps.AI and of any OpenAI-compatible server."""
+
+__version__ = "0.1.0"

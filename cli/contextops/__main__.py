@@ -1,0 +1,31 @@
+"""Run the command: ``python -m contextops``, and the installed ``contextops``."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line and end as the status says, by a signal where one ended the work."""
+    try:
+        from contextops.app import run
+
+        status = run()
+    except KeyboardInterrupt:
+        # Before the command line was there to take it.
+        status = 130
+    end(status)
+
+
+def end(status: int) -> None:
+    """Leave with ``status``; above 128 die by its signal, as shells and make expect."""
+    import signal
+    import sys
+
+    if status > 128 and sys.platform != "win32":
+        signum = status - 128
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Events in, pieces of an answer out, and the proof that it is complete.
+
+An answer is proved by a ``finish_reason`` or by ``[DONE]``; a server that was cut off, or whose
+provider was, gives neither. The shapes are those of OpenAI's chat completions; what carries no
+``choices`` (sources, statuses, pings) is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from contextops import jsontext
+from contextops.errors import BadResponse, Failure, ServerFailure, TooLarge, Truncated
+from contextops.refusal import words
+from contextops.sse import Event
+
+
+class Text(NamedTuple):
+    """The next words of the answer."""
+
+    content: str
+
+
+class Reasoning(NamedTuple):
+    """The next words of what the model thought before it answered."""
+
+    content: str
+
+
+class ToolCall(NamedTuple):
+    """The next piece of a tool call, as the server sent it (``index``, ``id``, ``function``)."""
+
+    delta: Mapping[str, Any]
+
+
+class Done(NamedTuple):
+    """The whole answer, proved; always last. ``response`` is a ``chat.completion`` object."""
+
+    response: dict[str, Any]
+
+
+Piece = Text | Reasoning | ToolCall | Done
+
+_CUT_BY = {
+    "length": ("it reached its limit of tokens", "allow more with --max-tokens"),
+    "content_filter": ("the provider's content filter stopped it", "rephrase the prompt"),
+}
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One of the answers that were asked for; texts are UTF-8, to hold a long one in its size."""
+
+    text: bytearray = field(default_factory=bytearray)
+    reasoning: bytearray = field(default_factory=bytearray)
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    slots: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    finish_reason: str | None = None
+
+
+class Answer:
+    """Put one answer together from what came.
+
+    Keeps no more than ``max_answer`` bytes of it; raises ``TooLarge`` beyond.
+    """
+
+    def __init__(self, max_answer: int) -> None:
+        self._max_answer = max_answer
+        self._size = 0
+        self._head: dict[str, Any] = {}
+        self._extras: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+        self._document: dict[str, Any] = {}
+        self.done = False
+
+    @property
+    def is_proved(self) -> bool:
+        """Tell whether the answer is complete."""
+        choices = self._choices.values()
+        finished = bool(choices) and all(choice.finish_reason for choice in choices)
+        return self.done or finished
+
+    def take(self, events: Iterable[Event], *, at_end: bool = False) -> Iterator[Piece]:
+        """Take events and give the pieces in them, texts that follow each other in one.
+
+        ``at_end``: the last event may be cut, which is not the server's fault. Raises
+        ``ServerFailure`` for an error event and ``BadResponse`` for what is no JSON, after the
+        pieces before it.
+        """
+        pieces: list[Piece] = []
+        try:
+            self._take_events(events, pieces, at_end=at_end)
+        except Failure:
+            yield from pieces
+            raise
+        yield from pieces
+
+    def _take_events(self, events: Iterable[Event], pieces: list[Piece], *, at_end: bool) -> None:
+        for event in events:
+            if self.done:
+                break
+            if event.data.strip() == "[DONE]":
+                self.done = True
+            elif event.data.strip():
+                try:
+                    value = jsontext.loads(event.data)
+                except ValueError as error:
+                    if at_end:
+                        break
+                    raise BadResponse(
+                        "the stream has an event that is no JSON", str(error), "see its server"
+                    ) from None
+                if isinstance(value, dict):
+                    self._take_chunk(value, pieces)
+
+    def take_document(self, document: dict[str, Any]) -> list[Piece]:
+        """Take an answer that came in one JSON document, a ``chat.completion`` object."""
+        pieces: list[Piece] = []
+        self._take_chunk(document, pieces)
+        self._document = document
+        # JSON proves itself: cut anywhere, it is none.
+        self.done = True
+        return pieces
+
+    def response(self, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Give what has come so far as a ``chat.completion`` object, ``about`` under our name."""
+        return {
+            "id": self._head.get("id"),
+            "object": "chat.completion",
+            "created": self._head.get("created"),
+            "model": self._head.get("model"),
+            "choices": [_choice(index, self._choices[index]) for index in sorted(self._choices)],
+            **self._extras,
+            # What came in one document is given as it came.
+            **self._document,
+            "contextops": {**(about or {}), "complete": self.is_proved},
+        }
+
+    def require_whole(self, *, limit_is_callers: bool, allow_truncated: bool) -> None:
+        """Raise ``Truncated`` where there is more that did not come, unless that was wanted."""
+        if not self.is_proved:
+            raise Truncated(
+                "the answer was cut off", "the stream ended without saying that it was over"
+            )
+        reason = next(
+            (c.finish_reason for c in self._choices.values() if c.finish_reason in _CUT_BY), None
+        )
+        if reason is None or allow_truncated or (reason == "length" and limit_is_callers):
+            return
+        why, remedy = _CUT_BY[reason]
+        raise Truncated(f"the answer is not whole ({reason})", why, remedy)
+
+    def _take_chunk(self, chunk: dict[str, Any], pieces: list[Piece]) -> None:
+        error = chunk.get("error")
+        if error:
+            raise ServerFailure(
+                "the server failed while it answered",
+                words(jsontext.dumps({"error": error}).encode()),
+                "try again",
+            )
+        for name in ("id", "created", "model"):
+            if name not in self._head and chunk.get(name) is not None:
+                self._head[name] = chunk[name]
+        for name in ("usage", "sources", "selected_model_id", "system_fingerprint"):
+            if chunk.get(name) is not None:
+                self._extras[name] = chunk[name]
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._take_choice(choice, pieces)
+
+    def _take_choice(self, choice: dict[str, Any], pieces: list[Piece]) -> None:
+        index = choice.get("index")
+        index = index if isinstance(index, int) else 0
+        kept = self._choices.get(index)
+        if kept is None:
+            kept = self._choices[index] = _Choice()
+            self._count(1)
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            self._take_delta(kept, delta, pieces if index == 0 else [])
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            kept.finish_reason = reason
+
+    def _take_delta(self, kept: _Choice, delta: dict[str, Any], pieces: list[Piece]) -> None:
+        thought = _text(delta.get("reasoning_content") or delta.get("reasoning"))
+        if thought:
+            self._grow(kept.reasoning, thought)
+            _append(pieces, Reasoning(thought))
+        text = _text(delta.get("content") or delta.get("refusal"))
+        if text:
+            self._grow(kept.text, text)
+            _append(pieces, Text(text))
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                self._take_call(kept, call)
+                pieces.append(ToolCall(call))
+
+    def _take_call(self, kept: _Choice, call: dict[str, Any]) -> None:
+        """Add a piece to its call: by index, but another id under one index is another call."""
+        index, name = call.get("index", len(kept.tool_calls)), call.get("id")
+        slot = kept.slots.get(index)
+        if slot is None or (name and slot["id"] and name != slot["id"]):
+            slot = {"id": name, "type": "function", "function": {"name": "", "arguments": ""}}
+            kept.slots[index] = slot
+            kept.tool_calls.append(slot)
+        slot["id"] = slot["id"] or name
+        function = call.get("function")
+        if isinstance(function, dict):
+            for part in ("name", "arguments"):
+                if isinstance(function.get(part), str):
+                    slot["function"][part] += function[part]
+        self._count(len(jsontext.dumps(call)))
+
+    def _grow(self, kept: bytearray, text: str) -> None:
+        data = text.encode()
+        kept += data
+        self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > self._max_answer:
+            raise TooLarge(
+                "the answer is too long",
+                f"more than {self._max_answer} bytes of text",
+                "raise max_answer if you want it",
+            )
+
+
+def _text(content: Any) -> str:
+    """Give the words of a ``content``: a string, or parts of which some are text."""
+    if isinstance(content, list):
+        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _append(pieces: list[Piece], piece: Text | Reasoning) -> None:
+    last = pieces[-1] if pieces else None
+    if isinstance(last, Text | Reasoning) and type(last) is type(piece):
+        pieces[-1] = type(piece)(last.content + piece.content)
+    else:
+        pieces.append(piece)
+
+
+def _choice(index: int, choice: _Choice) -> dict[str, Any]:
+    text = choice.text.decode()
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if choice.tool_calls and not text else text,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning.decode()
+    if choice.tool_calls:
+        message["tool_calls"] = choice.tool_calls
+    return {"index": index, "message": message, "finish_reason": choice.finish_reason}

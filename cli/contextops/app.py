@@ -1,0 +1,150 @@
+"""The command line: its groups, and the one boundary where failures become statuses."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contextops import __version__
+from contextops.commands import api, chat, completion, config, models, serve
+from contextops.commands.help import help_topic
+from contextops.errors import INTERNAL, Failure, Signalled
+from contextops.options import Command, Group, OnlineCommand
+from contextops.output import Printer, unwritable
+from contextops.runtime import Runtime
+
+
+class Root(Group):
+    """The top of the command tree; all that fails below passes its boundary.
+
+    ``typer.testing.CliRunner`` passes it too, so that tests see the real statuses.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the commands as a newcomer needs them; Typer would put the groups last."""
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Parse the flags before the subcommand."""
+        runtime = Runtime()
+        with _boundary(runtime):
+            return super().make_context(info_name, args, parent, **{"obj": runtime, **extra})
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the subcommand and run it."""
+        with _boundary(ctx.obj):
+            try:
+                return super().invoke(ctx)
+            finally:
+                ctx.obj.close()
+
+
+_ORDER = ("chat", "models", "config", "api", "serve", "completion", "help")
+
+
+@contextmanager
+def _boundary(runtime: Runtime) -> Iterator[None]:
+    """Turn what was raised into a line on stderr and a status; the only place that does."""
+    try:
+        yield
+    except Signalled as death:
+        raise typer.Exit(death.status) from None
+    except Exception as error:
+        if isinstance(error, (typer.Exit, typer.Abort)) or _is_parsers(error):
+            raise
+        raise typer.Exit(_reported(error, runtime.printer)) from None
+
+
+def _is_parsers(error: Exception) -> bool:
+    """Tell a usage error, whose form is Typer's; its base class is public in none of 0.26-0.28."""
+    return getattr(error, "exit_code", None) == 2
+
+
+def _reported(error: Exception, printer: Printer) -> int:
+    if isinstance(error, OSError) and error.filename is None and error.errno in _OF_A_STREAM:
+        # Typer prints help itself.
+        lost = unwritable(error)
+        if isinstance(lost, Signalled):
+            return lost.status
+        error = lost
+    if isinstance(error, Failure):
+        printer.error(error)
+        return error.status
+    printer.bug(_where(error))
+    return INTERNAL
+
+
+_OF_A_STREAM = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
+
+
+def _where(bug: Exception) -> str:
+    """Name the kind of a bug and its place; its text could hold a key."""
+    frame = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{type(bug).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"contextops {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="contextops",
+    cls=Root,
+    # Plain help that greps, no Rich on the way, no locals (keys!) in a traceback.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+)
+
+
+@app.callback()
+def contextops(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", is_eager=True, callback=_print_version, help="Say which."),
+    ] = False,
+) -> None:
+    """Ask the models of a ContextOps.AI server, or of any OpenAI-compatible one."""
+
+
+for group in (chat.app, models.app, config.app):
+    app.add_typer(group)
+app.command("serve", cls=OnlineCommand)(serve.serve)
+app.command("api", cls=OnlineCommand)(api.api)
+app.command("completion", cls=Command)(completion.completion)
+app.command("help", cls=Command)(help_topic)
+
+
+def run() -> int:
+    """Run the command line of this process and give its exit status."""
+    for name in ("SIGTERM", "SIGHUP"):
+        _die_tidily(name)
+    try:
+        app(prog_name="contextops")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else INTERNAL
+    return 0
+
+
+def _die_tidily(name: str) -> None:
+    """Let a signal unwind the stack, unless it is to be ignored (nohup)."""
+    signum = getattr(signal, name, None)
+    if signum is None or signal.getsignal(signum) is signal.SIG_IGN:
+        return
+
+    def unwind(received: int, _frame: Any) -> None:
+        raise Signalled(signal.Signals(received))
+
+    signal.signal(signum, unwind)

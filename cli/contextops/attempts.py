@@ -1,0 +1,133 @@
+"""Send one request until it is settled: again where that may help, on within its origin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from urllib.parse import urljoin
+
+from contextops import refusal, retry
+from contextops.deadlines import Deadlines
+from contextops.errors import Failure, TooLarge, Truncated, Unreachable
+from contextops.settings import origin_of
+from contextops.transport import Request, Response, Transport
+
+MAX_ERROR_BODY = 64 << 10
+"""Bytes of an error's body that are read; the rest says nothing new."""
+
+_MAX_REDIRECTS = 5
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An answer that is final, after so many attempts.
+
+    ``refusal`` is what it means where its status is not a success; its body has been read then.
+    """
+
+    response: Response
+    attempts: int
+    refusal: Failure | None = None
+    body: bytes = b""
+
+
+class Attempts:
+    """Try a request so often as the profile allows, with a note for every wait."""
+
+    def __init__(self, transport: Transport, *, retries: int, note: Note) -> None:
+        self._transport = transport
+        self._retries = retries
+        self._note = note
+
+    def settle(self, request: Request, deadlines: Deadlines) -> Settled:
+        """Give the answer that no further attempt mends; its response is the caller's to close.
+
+        Nothing is tried again once a byte of a successful answer has come: that would print, or
+        cost, things twice. Raises what the transport raises when nobody answers.
+        """
+        attempt = redirects = 0
+        while True:
+            attempt += 1
+            try:
+                response = self._transport.send(request, deadlines)
+            except Unreachable as failure:
+                if self._waits(failure, retry.own_delay(attempt), attempt, deadlines):
+                    continue
+                raise
+            if 200 <= response.status < 300:
+                return Settled(response, attempt)
+            target = _redirect(request, response)
+            if target is not None and redirects < _MAX_REDIRECTS:
+                response.close()
+                request = Request(request.method, target, request.headers)
+                redirects += 1
+                attempt -= 1
+                continue
+            settled = _refused(request, response, attempt)
+            if not self._tries_again(request, settled, deadlines):
+                return settled
+
+    def _tries_again(self, request: Request, settled: Settled, deadlines: Deadlines) -> bool:
+        status = refusal.status_meant(settled.response.status, settled.body)
+        if settled.refusal is None or not retry.is_retried(request.method, status):
+            return False
+        asked = retry.asked_delay(settled.response.headers)
+        delay = retry.own_delay(settled.attempts) if asked is None else asked
+        return self._waits(settled.refusal, delay, settled.attempts, deadlines)
+
+    def _waits(self, failure: Failure, delay: float, attempt: int, deadlines: Deadlines) -> bool:
+        """Wait for the next attempt; not where that is one too many, or too long."""
+        if attempt > self._retries or delay > retry.MAX_WAIT or not deadlines.allow(delay):
+            return False
+        told = ": ".join(part for part in (failure.what, failure.why) if part)
+        self._note(f"{told}; trying again in {delay:.1f} s")
+        time.sleep(delay)
+        return True
+
+
+def read(response: Response, limit: int, start: bytes = b"") -> bytes:
+    """Read a body whole, after its ``start``; raises ``TooLarge`` beyond ``limit`` bytes."""
+    body = bytearray()
+    for block in chain([start], response.blocks()):
+        body += block
+        if len(body) > limit:
+            raise TooLarge(
+                "the answer is too large", f"more than {limit} bytes", "raise max_body if need be"
+            )
+    return bytes(body)
+
+
+def _refused(request: Request, response: Response, attempt: int) -> Settled:
+    body = _error_body(response)
+    response.close()
+    failure = refusal.failure(response.status, response.headers, body, request.url)
+    return Settled(response, attempt, failure, body)
+
+
+def _error_body(response: Response) -> bytes:
+    """Read what there is of an error's body, up to a limit: its status tells already."""
+    body = bytearray()
+    try:
+        for block in response.blocks():
+            body += block
+            if len(body) > MAX_ERROR_BODY:
+                break
+    except Truncated:
+        pass
+    return bytes(body[:MAX_ERROR_BODY])
+
+
+def _redirect(request: Request, response: Response) -> str | None:
+    """Give where a GET is led within its origin; a POST is never sent on."""
+    if request.method not in ("GET", "HEAD") or response.status not in (301, 302, 303, 307, 308):
+        return None
+    target = urljoin(request.url, response.headers.get("location", ""))
+    try:
+        is_ours = origin_of(target) == origin_of(request.url)
+    except ValueError:
+        return None
+    return target if is_ours else None

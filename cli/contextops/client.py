@@ -1,0 +1,365 @@
+"""The server's API: its addresses and the shapes of its answers.
+
+Open WebUI under ``/api`` (the product's reference documents ``POST /api/chat/completions`` and
+``GET /api/models``), any OpenAI-compatible server under ``/v1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any
+
+from contextops import jsontext, refusal
+from contextops.answer import Answer, Done, Piece
+from contextops.attempts import Attempts, Note, Settled, read
+from contextops.deadlines import Deadlines
+from contextops.errors import (
+    BadResponse,
+    ConfigFailure,
+    Failure,
+    InputFailure,
+    ModelNotFound,
+    ServerFailure,
+    TimedOut,
+    Truncated,
+)
+from contextops.profiles import Profile
+from contextops.sse import Parser
+from contextops.transport import Request, Response, Route, Transport
+
+METADATA_MAX_TIME = 30.0
+"""Seconds for the list of models, where the profile sets no ``max_time``."""
+
+_SHOWN_MODELS = 10
+
+Json = Any
+
+
+class Client:
+    """Ask one server, as one profile says.
+
+    ``note`` is told in a line what the user should know beside the answer. ``base_url``,
+    ``unix_socket`` and ``key`` are the embedded engine's.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        note: Note,
+        base_url: str | None = None,
+        unix_socket: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        self._profile = profile
+        self._base_url = base_url or profile.base_url
+        self._key = key
+        route = Route(
+            proxy=profile.proxy,
+            unix_socket=unix_socket,
+            ca_bundle=profile.ca_bundle,
+            client_cert=profile.client_cert,
+            insecure=profile.insecure,
+        )
+        transport = Transport(
+            self._base_url, route, connect=profile.connect_timeout, write=profile.idle_timeout
+        )
+        self._attempts = Attempts(transport, retries=profile.retries, note=note)
+
+    # The endpoints ------------------------------------------------------------------------
+
+    def models(self, *, refresh: bool = False) -> list[dict[str, Json]]:
+        """List the models in the server's order, each once, each with the keys of the reference.
+
+        These are ``id``, ``object``, ``created`` and ``owned_by``, None where the server gave
+        none; what else it sent is kept. ``refresh`` asks Open WebUI to ask its providers again.
+        """
+        url = self.url_of("models")
+        request = self._request("GET", f"{url}?refresh=true" if refresh else url)
+        limit = self._profile.max_time
+        deadlines = self._deadlines(METADATA_MAX_TIME if limit is None else limit)
+        with self._succeeded(request, deadlines) as settled:
+            _require_readable(settled.response, url)
+            body = read(settled.response, self._profile.max_body)
+        return _models(_json(body, url), url)
+
+    def only_model(self) -> str:
+        """Name the only model that the server lists; raises ``ConfigFailure`` naming them all."""
+        ids = [model["id"] for model in self.models()]
+        if len(ids) == 1:
+            return str(ids[0])
+        raise ConfigFailure(
+            "no model chosen",
+            _offer(ids),
+            "choose with -m ID, or for good: contextops config set model ID",
+        )
+
+    def chat(self, body: Mapping[str, Json], *, allow_truncated: bool = False) -> Iterator[Piece]:
+        """Send one request and give the pieces of the answer as they come, ``Done`` last.
+
+        ``body`` is that of ``POST /chat/completions``, with ``model`` and ``messages``. Whatever
+        goes wrong is raised as a ``Failure`` whose ``response`` is what there is of an answer.
+        """
+        request = self._request("POST", self.url_of("chat/completions"), _encoded(body))
+        self._check_size(request)
+        deadlines = self._deadlines(self._profile.max_time or 0.0)
+        answer = Answer(self._profile.max_answer)
+        about = {"requested_model": body["model"], "attempts": 0, "first_token_ms": None}
+        try:
+            with self._succeeded(request, deadlines) as settled:
+                about["attempts"] = settled.attempts
+                for piece in self._pieces(settled.response, request.url, answer, deadlines):
+                    if about["first_token_ms"] is None:
+                        about["first_token_ms"] = _ms(deadlines.elapsed)
+                    yield piece
+                    # Not before: the reader of a full pipe is not the server's silence.
+                    deadlines.token()
+            answer.require_whole(
+                limit_is_callers=_sets_limit(body), allow_truncated=allow_truncated
+            )
+        except ModelNotFound as failure:
+            raise self._with_offer(failure, str(body["model"])) from None
+        except Failure as failure:
+            if about["first_token_ms"] is not None:
+                failure.response = answer.response({**about, "total_ms": _ms(deadlines.elapsed)})
+            raise
+        yield Done(answer.response({**about, "total_ms": _ms(deadlines.elapsed)}))
+
+    @contextmanager
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Iterator[Reply]:
+        """Send a request of any kind and give its answer, a refusal too, to be read as it comes."""
+        request = self._request(method, url, body, content_type)
+        deadlines = self._deadlines(self._profile.max_time or 0.0)
+        settled = self._attempts.settle(request, deadlines)
+        try:
+            yield Reply(settled, deadlines)
+        finally:
+            settled.response.close()
+
+    def url_of(self, path: str) -> str:
+        """Give the address of a path: of the root with ``/`` before it, else of the API."""
+        root = self._base_url
+        return f"{root}{path}" if path.startswith("/") else f"{root}{self._profile.api_path}/{path}"
+
+    # Requests -----------------------------------------------------------------------------
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Request:
+        headers = {}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        key = self._read_key()
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        return Request(method, url, _merged(headers, self._profile.headers), body)
+
+    def _read_key(self) -> str | None:
+        """Read the key when the first request is about to go out, and not again."""
+        if self._key is None and self._profile.key is not None:
+            self._key = self._profile.key.read()
+        return self._key
+
+    def _deadlines(self, whole: float) -> Deadlines:
+        profile = self._profile
+        return Deadlines(
+            connect=profile.connect_timeout,
+            first_token=profile.first_token_timeout,
+            idle=profile.idle_timeout,
+            whole=whole,
+        )
+
+    def _check_size(self, request: Request) -> None:
+        size, limit = len(request.body or b""), self._profile.max_prompt
+        if size > limit:
+            raise InputFailure(
+                "the prompt is too large", f"{size} bytes of {limit} allowed", "raise max_prompt"
+            )
+
+    @contextmanager
+    def _succeeded(self, request: Request, deadlines: Deadlines) -> Iterator[Settled]:
+        """Send a request; raise what a refusal stands for."""
+        settled = self._attempts.settle(request, deadlines)
+        try:
+            if settled.refusal is not None:
+                raise self._judged(settled.refusal)
+            yield settled
+        finally:
+            settled.response.close()
+
+    def _judged(self, failure: Failure) -> Failure:
+        """Tell a provider's 401 from our own: a key that lists models is good.
+
+        Only Open WebUI passes on what its providers say; elsewhere a 401 is always our key's.
+        """
+        if not isinstance(failure, refusal.UnclearAuth) or self._profile.api_path == "/v1":
+            return failure
+        try:
+            self.models()
+        except Failure:
+            return failure
+        return failure.as_providers()
+
+    def _with_offer(self, failure: ModelNotFound, wanted: str) -> ModelNotFound:
+        """Add which models there are, the nearest names first."""
+        try:
+            ids = [model["id"] for model in self.models()]
+        except Failure:
+            return failure
+        near = get_close_matches(wanted, [name for name in ids if name != wanted], n=3)
+        remedy = f"did you mean {' or '.join(near)}?" if near else _offer(ids)
+        return ModelNotFound(
+            f"the server has no model {wanted}",
+            failure.why,
+            remedy,
+            http_status=failure.http_status,
+        )
+
+    # Answers ------------------------------------------------------------------------------
+
+    def _pieces(
+        self, response: Response, url: str, answer: Answer, deadlines: Deadlines
+    ) -> Iterator[Piece]:
+        """Give the pieces as they come; what counts is what came, not what was asked for."""
+        _require_readable(response, url)
+        blocks = response.blocks()
+        start = next((block for block in blocks if block.strip()), b"")
+        if not start:
+            raise BadResponse(f"{url} answered with nothing", f"status {response.status}, no body")
+        if _is_stream(response, start):
+            yield from self._streamed(start, blocks, answer, deadlines)
+        else:
+            body = read(response, self._profile.max_body, start)
+            yield from _whole(_json(body, url), answer, response.status)
+
+    def _streamed(
+        self, start: bytes, blocks: Iterator[bytes], answer: Answer, deadlines: Deadlines
+    ) -> Iterator[Piece]:
+        parser = Parser(self._profile.max_event)
+        block: bytes | None = start
+        while block is not None and not answer.done:
+            yield from answer.take(parser.feed(block))
+            if answer.is_proved:
+                deadlines.proved()
+            try:
+                block = None if answer.done else next(blocks, None)
+            except (TimedOut, Truncated, BadResponse):
+                if answer.is_proved:
+                    return
+                raise
+        yield from answer.take(parser.close(), at_end=True)
+
+
+class Reply:
+    """The answer to a request of any kind.
+
+    ``refusal`` is what it means where its status is not a success.
+    """
+
+    def __init__(self, settled: Settled, deadlines: Deadlines) -> None:
+        self.status = settled.response.status
+        self.headers = settled.response.headers
+        self.refusal = settled.refusal
+        self._settled = settled
+        self._deadlines = deadlines
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the body as it comes; each part of it counts as a sign of work."""
+        if self.refusal is not None:
+            yield self._settled.body
+            return
+        for block in self._settled.response.blocks():
+            yield block
+            self._deadlines.token()
+
+
+def _is_stream(response: Response, start: bytes) -> bool:
+    """Tell a stream from a document; 0.6.43 sends an error as bare JSON with a stream's type."""
+    first = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if first.startswith((b"data:", b":", b"event:", b"id:", b"retry:")):
+        return True
+    is_typed = response.headers.get("content-type", "").startswith("text/event-stream")
+    return is_typed and not first.startswith(b"{")
+
+
+def _whole(document: Json, answer: Answer, status: int) -> list[Piece]:
+    choices = document.get("choices") if isinstance(document, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(first, dict) or not isinstance(first.get("message"), dict):
+        raise refusal.failure_in(document, status)
+    try:
+        return answer.take_document(document)
+    except ServerFailure:
+        raise refusal.failure_in(document, status) from None
+
+
+def _require_readable(response: Response, url: str) -> None:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise BadResponse(
+            f"{url} answered with {encoding} compression",
+            "none was asked for",
+            "check what is between the server and you",
+        )
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise refusal.html(url)
+
+
+def _models(document: Json, url: str) -> list[dict[str, Json]]:
+    """Take ``{"data": […]}``, as every recorded server sends, or the reference's bare array."""
+    entries = document.get("data") if isinstance(document, dict) else document
+    if not isinstance(entries, list):
+        raise refusal.failure_in(document)
+    known: dict[str, dict[str, Json]] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+            raise BadResponse(f"{url} lists a model without an id", jsontext.dumps(entry)[:80])
+        documented = {name: entry.get(name) for name in ("id", "object", "created", "owned_by")}
+        known.setdefault(entry["id"], {**documented, **entry})
+    return list(known.values())
+
+
+def _json(body: bytes, url: str) -> Json:
+    try:
+        return jsontext.loads(body)
+    except ValueError as error:
+        raise refusal.not_json(url, str(error)) from None
+
+
+def _encoded(body: Mapping[str, Json]) -> bytes:
+    return jsontext.dumps(body).encode()
+
+
+def _merged(ours: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+    """Put the user's headers over ours, whatever their case."""
+    given = {name.lower() for name in typed}
+    return {**{name: value for name, value in ours.items() if name.lower() not in given}, **typed}
+
+
+def _sets_limit(body: Mapping[str, Json]) -> bool:
+    return any(body.get(name) is not None for name in ("max_tokens", "max_completion_tokens"))
+
+
+def _offer(ids: list[str]) -> str:
+    if not ids:
+        return "the server lists no models (they are private until an administrator grants access)"
+    shown = ", ".join(ids[:_SHOWN_MODELS])
+    more = f" and {len(ids) - _SHOWN_MODELS} more" if len(ids) > _SHOWN_MODELS else ""
+    return f"there are {shown}{more}"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

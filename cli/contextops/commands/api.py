@@ -1,0 +1,144 @@
+"""``contextops api``: any other endpoint of the server, with the same key and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contextops import jsontext, prompt
+from contextops.errors import BadResponse, UsageFailure
+from contextops.output import Printer, sanitise
+from contextops.runtime import Runtime
+
+if TYPE_CHECKING:
+    from contextops.client import Reply
+
+
+def api(
+    ctx: typer.Context,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, DELETE …")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="From the server's root with '/' before it, else from the API: models is "
+            "/api/models.",
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="JSON|@FILE|-",
+            help="Send this body; from a file with '@', from standard input with '-'.",
+        ),
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--form",
+            "-F",
+            metavar="NAME=@FILE",
+            help="Upload a file, or send a field as NAME=VALUE; may be given again.",
+        ),
+    ] = None,
+    include: Annotated[
+        bool, typer.Option("--include", "-i", help="Print the answer's status and headers first.")
+    ] = False,
+) -> None:
+    """Send a request to any endpoint and print the body of its answer.
+
+    \b
+    contextops api GET /api/version
+    contextops api POST /api/v1/files/ -F file=@notes.txt
+    """
+    runtime: Runtime = ctx.obj
+    runtime.printer.require_stdout()
+    body, content_type = _body(data, form or [])
+    client = runtime.client
+    url = client.url_of(_checked_path(path))
+    typed = _checked_method(method)
+    with client.call(typed, url, body=body, content_type=content_type) as reply:
+        if include:
+            runtime.printer.lines(_head(reply))
+        if reply.refusal is not None:
+            if include:
+                _show(reply, runtime.printer)
+            raise reply.refusal
+        if _is_web_page(reply) and not _wants_html(runtime):
+            raise BadResponse(
+                f"{url} answered with a web page",
+                "an unknown path does",
+                "check PATH, or ask for HTML with -H 'Accept: text/html'",
+            )
+        _show(reply, runtime.printer)
+
+
+def _checked_method(method: str) -> str:
+    if not (method.isascii() and method.isalpha()):
+        raise UsageFailure("METHOD is no HTTP method", method, "try: contextops api GET models")
+    return method.upper()
+
+
+def _checked_path(path: str) -> str:
+    if "://" in path.partition("?")[0]:
+        raise UsageFailure("PATH is a URL", path, "give the path alone; --base-url has the server")
+    return path
+
+
+def _body(data: str | None, form: Sequence[str]) -> tuple[bytes | None, str]:
+    if data is not None and form:
+        raise UsageFailure("-d and -F exclude each other", remedy="leave one out")
+    if form:
+        from contextops.transport import multipart
+
+        return multipart([_part(field) for field in form])
+    return (None if data is None else prompt.source(data)), "application/json"
+
+
+def _part(field: str) -> tuple[str, str | None, bytes]:
+    name, equals, value = field.partition("=")
+    if not equals or not name:
+        raise UsageFailure("-F is not NAME=VALUE", field, "try: -F file=@notes.txt")
+    if value.startswith("@"):
+        file_name = value[1:].replace("\\", "/").rpartition("/")[2]
+        return name, file_name, prompt.file(value[1:])
+    return name, None, value.encode("utf-8", "surrogateescape")
+
+
+def _head(reply: Reply) -> list[str]:
+    with suppress(ValueError):
+        return [f"HTTP {reply.status} {HTTPStatus(reply.status).phrase}", *_fields(reply), ""]
+    return [f"HTTP {reply.status}", *_fields(reply), ""]
+
+
+def _fields(reply: Reply) -> list[str]:
+    return [f"{name}: {value}" for name, value in reply.headers.items()]
+
+
+def _is_web_page(reply: Reply) -> bool:
+    return reply.headers.get("content-type", "").startswith("text/html")
+
+
+def _wants_html(runtime: Runtime) -> bool:
+    headers = runtime.profile.headers.items()
+    return any(name.lower() == "accept" and "text/html" in value for name, value in headers)
+
+
+def _show(reply: Reply, printer: Printer) -> None:
+    """Print the body: as it comes in a pipe, fit to be read on a terminal."""
+    if not printer.stdout_is_terminal:
+        for block in reply.blocks():
+            printer.write(block)
+        return
+    body = b"".join(reply.blocks())
+    try:
+        printer.json(jsontext.loads(body))
+    except ValueError:
+        text = sanitise(body.decode("utf-8", "replace"))
+        printer.write_text(text if text.endswith("\n") or not text else f"{text}\n")

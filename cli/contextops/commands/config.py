@@ -1,0 +1,304 @@
+"""``contextops config``: see and change what is stored."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from contextops import config_file, jsontext, profiles, prompt
+from contextops.errors import ConfigFailure, UsageFailure
+from contextops.options import AsJson, Command, OnlineCommand, group
+from contextops.output import sanitise
+from contextops.runtime import Runtime
+from contextops.settings import KEY_SOURCES, SETTINGS, keep, split_key
+
+app = group("config", "See and change the settings.")
+
+_DEFAULT_PROFILE = "default_profile"
+Keys = tuple[str, ...]
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="E.g. model, or params.temperature.")]
+
+
+# A value may begin with a dash: config set params.temperature -1
+@app.command("set", cls=Command, context_settings={"ignore_unknown_options": True})
+def set_values(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY VALUE | KEY=VALUE...",
+            help="A setting and its value; '-' as the value reads standard input.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Store settings.
+
+    They go to the profile in use, or to the one of --profile, which may be new.
+
+    \b
+    contextops config set base_url=https://ai.example.com model=llama3.1
+    pass show contextops | contextops config set api_key -
+    contextops config set --profile home params.temperature 0.2
+    """
+    runtime: Runtime = ctx.obj
+    texts = _with_input(runtime, _pairs(words))
+    values = {keys: _kept(keys, text) for keys, text in texts.items()}
+    _refuse_two_keys(values)
+    default_profile = values.pop((_DEFAULT_PROFILE,), None)
+    notes: list[str] = []
+
+    def change(data: config_file.Data) -> None:
+        if values:
+            profile = profiles.profile_to_change(runtime.typed, data, may_be_new=True)
+        for keys, value in values.items():
+            left = config_file.assign(data, profile, keys, value)
+            notes.extend(f"{keys[0]} takes the place of {name}" for name in left)
+        if default_profile is not None:
+            config_file.use(data, default_profile)
+
+    _note(runtime, [*profiles.change_config(change, create=True), *notes])
+
+
+def _pairs(words: list[str]) -> dict[Keys, str]:
+    """Read ``KEY VALUE`` or several ``KEY=VALUE``: no key has an equals sign."""
+    if "=" not in words[0]:
+        if len(words) != 2:
+            raise UsageFailure("cannot tell keys from values", "write KEY VALUE, or KEY=VALUE ...")
+        return {_keys(words[0]): words[1]}
+    pairs: dict[Keys, str] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise UsageFailure("cannot tell keys from values", "one word is not KEY=VALUE")
+        pairs[_keys(key)] = text
+    return pairs
+
+
+def _keys(key: str) -> Keys:
+    if key == _DEFAULT_PROFILE:
+        return (key,)
+    try:
+        return split_key(key)
+    except ValueError as error:
+        raise _no_such_key(key, error) from None
+
+
+def _no_such_key(key: str, error: ValueError) -> UsageFailure:
+    hint = config_file.did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
+    return UsageFailure(
+        str(error), remedy=hint or "see them all with 'contextops help environment'"
+    )
+
+
+def _with_input(runtime: Runtime, pairs: dict[Keys, str]) -> dict[Keys, str]:
+    """Replace a value ``-`` by standard input, less its last line end."""
+    asking = [keys for keys, text in pairs.items() if text == "-"]
+    if len(asking) > 1:
+        raise UsageFailure("standard input is asked for twice", "", "give one '-' only")
+    return {**pairs, **{keys: _read_input(runtime, keys) for keys in asking}}
+
+
+def _read_input(runtime: Runtime, keys: Keys) -> str:
+    is_person = sys.stdin is not None and sys.stdin.isatty() and runtime.printer.stderr_is_terminal
+    if is_person and keys[0] == "api_key":
+        return str(typer.prompt("api_key", hide_input=True, err=True))
+    text = prompt.decoded(prompt.source("-"), "standard input")
+    return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def _kept(keys: Keys, text: str) -> Any:
+    if keys == (_DEFAULT_PROFILE,):
+        return text
+    try:
+        return profiles.storable(keys, keep(keys, text))
+    except ValueError as error:
+        remedy = "" if text else f"to have none: contextops config unset {'.'.join(keys)}"
+        what = f"cannot set {'.'.join(keys)}"
+        raise profiles.bad_value(SETTINGS[keys[0]], what, str(error), remedy, typed=True) from None
+
+
+def _refuse_two_keys(values: dict[Keys, Any]) -> None:
+    if sum(keys[0] in KEY_SOURCES for keys in values) > 1:
+        raise ConfigFailure("there are two keys", "they count as one setting", "give one of them")
+
+
+@app.command("get", cls=OnlineCommand)
+def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
+    """Print a value in force.
+
+    It is printed wherever it comes from; a key is masked. Exits 3, and prints nothing, where there
+    is none.
+    """
+    runtime: Runtime = ctx.obj
+    found = profiles.look_up(_in_force(runtime), ".".join(_readable(key)))
+    if found is None:
+        raise ConfigFailure(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
+    if as_json:
+        runtime.printer.json(found.value)
+    else:
+        _print(runtime, found.shown)
+
+
+def _readable(key: str) -> Keys:
+    return (key,) if key == "profile" else _keys(key)
+
+
+def _in_force(runtime: Runtime) -> dict[str, profiles.InForce]:
+    sources = profiles.gather(runtime.typed)
+    _note(runtime, sources.notes)
+    return profiles.in_force(sources)
+
+
+@app.command("list", cls=OnlineCommand)
+def list_values(
+    ctx: typer.Context,
+    show_origin: Annotated[
+        bool, typer.Option("--show-origin", help="Say where each value comes from.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the values in force.
+
+    They are a table on a terminal, and 'key = value' lines in a pipe.
+    """
+    runtime: Runtime = ctx.obj
+    found = _in_force(runtime)
+    if as_json:
+        runtime.printer.json(_nested(found, show_origin=show_origin))
+    elif runtime.printer.stdout_is_terminal:
+        header = ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE")
+        rows = [(key, each.shown, each.origin)[: len(header)] for key, each in found.items()]
+        runtime.printer.table(header, rows)
+    else:
+        _print(runtime, "\n".join(_line(key, each, show_origin) for key, each in found.items()))
+
+
+def _line(key: str, each: profiles.InForce, show_origin: bool) -> str:
+    shown = each.shown if each.shown.isprintable() else jsontext.dumps(each.shown)
+    line = f"{key} = {shown}"
+    return f"{each.origin}\t{line}" if show_origin else line
+
+
+def _nested(found: Mapping[str, profiles.InForce], *, show_origin: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, each in found.items():
+        value = {"value": each.value, "origin": each.origin} if show_origin else each.value
+        name, dot, inner = key.partition(".")
+        if dot:
+            document.setdefault(name, {})[inner] = value
+        else:
+            document[key] = value
+    return document
+
+
+@app.command("unset", cls=Command)
+def unset_values(
+    ctx: typer.Context,
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY]...", help="Settings to remove.", show_default=False),
+    ] = None,
+) -> None:
+    """Remove settings, or a profile.
+
+    \b
+    contextops config unset model
+    contextops config unset --profile home      removes the whole profile
+    """
+    runtime: Runtime = ctx.obj
+    notes: list[str] = []
+
+    def remove_profile(data: config_file.Data) -> None:
+        name = runtime.typed["profile"]
+        if config_file.remove_profile(data, name):
+            notes.append(f"{name} was the default profile; now none is")
+
+    def remove_keys(data: config_file.Data) -> None:
+        for key in keys or ():
+            _remove(runtime, data, key)
+
+    if not keys and "profile" not in runtime.typed:
+        raise UsageFailure("nothing to unset", "", "name a KEY, or a profile with --profile NAME")
+    made = profiles.change_config(remove_keys if keys else remove_profile)
+    _note(runtime, [*made, *notes])
+
+
+def _remove(runtime: Runtime, data: config_file.Data, key: str) -> None:
+    """Remove a key; one that no setting has is removed too, where it is found."""
+    if key == _DEFAULT_PROFILE:
+        data.pop(key, None)
+        return
+    profile = profiles.profile_to_change(runtime.typed, data, may_be_new=False)
+    try:
+        config_file.unset(data, profile, split_key(key))
+    except ValueError as error:
+        if not config_file.unset(data, profile, (key,)):
+            raise _no_such_key(key, error) from None
+
+
+@app.command("use", cls=Command)
+def use_profile(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Without it, list them.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a profile the default one, or list the profiles."""
+    runtime: Runtime = ctx.obj
+    if name is None:
+        _list_profiles(runtime, as_json=as_json)
+    else:
+        _note(runtime, profiles.change_config(lambda data: config_file.use(data, name)))
+
+
+def _list_profiles(runtime: Runtime, *, as_json: bool) -> None:
+    addresses, used = profiles.profile_names(runtime.typed)
+    if as_json:
+        runtime.printer.json(
+            [
+                {"name": name, "base_url": address or None, "in_use": name == used}
+                for name, address in addresses.items()
+            ]
+        )
+    elif runtime.printer.stdout_is_terminal:
+        rows = [
+            ("*" if name == used else "", name, address or "the embedded model")
+            for name, address in addresses.items()
+        ]
+        runtime.printer.table(("", "PROFILE", "SERVER"), rows)
+    else:
+        runtime.printer.lines(addresses)
+
+
+@app.command("path", cls=Command)
+def print_path(ctx: typer.Context) -> None:
+    """Print where the config file is, or would be."""
+    runtime: Runtime = ctx.obj
+    _print(runtime, str(profiles.config_path()))
+
+
+@app.command("edit", cls=Command)
+def edit_file() -> None:
+    """Open the config file in an editor.
+
+    That is $VISUAL, $EDITOR or vi. What was made of the file is checked afterwards.
+    """
+    config_file.edit_by_hand(profiles.config_path(), profiles.editor())
+
+
+def _print(runtime: Runtime, text: str) -> None:
+    """Give a pipe the value as it was set, and a terminal nothing that it would obey."""
+    shown = sanitise(text) if runtime.printer.stdout_is_terminal else text
+    runtime.printer.write_text(f"{shown}\n")
+
+
+def _note(runtime: Runtime, notes: Iterable[str]) -> None:
+    for note in notes:
+        runtime.printer.note(note)

@@ -1,0 +1,98 @@
+"""``contextops serve``: a local deployment to try things on, with the embedded demo model."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from contextops import profiles
+from contextops.config_file import DEFAULT
+from contextops.output import Printer
+from contextops.profiles import Profile
+from contextops.runtime import Runtime
+
+if TYPE_CHECKING:
+    from contextops.local import Engine, Listener
+
+_POLL = 0.2
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[
+        str,
+        typer.Option("--host", metavar="HOST", help="Listen there; 0.0.0.0 is the whole network."),
+    ] = "localhost",
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 takes one that is free."),
+    ] = 3000,
+    model_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--model-file",
+            metavar="PATH",
+            help="A GGUF file in place of the demo model.  [CONTEXTOPS_LOCAL_MODEL]",
+        ),
+    ] = None,
+) -> None:
+    """Serve the embedded demo model, fluent and often wrong, until Ctrl-C.
+
+    It answers at http://localhost:3000/api like a local deployment of ContextOps.AI, to the key
+    that a client would send there: the exported or stored one. Without one a random key is made
+    and printed, as the line to paste into another shell.
+    """
+    from contextops import local
+
+    runtime: Runtime = ctx.obj
+    listener = local.claim(host, port)
+    profile = _client_profile(runtime, listener)
+    key = profile.key.read() if profile.key else local.random_key()
+    weights = model_file or profile.local_model
+    with local.serving_engine(weights, listener, api_key=key) as engine:
+        _introduce(engine, listener, runtime.printer)
+        if not profile.key:
+            runtime.printer.line(_export_line(engine))
+        _wait(engine)
+
+
+def _client_profile(runtime: Runtime, listener: Listener) -> Profile:
+    """Settle what a client that is sent to this server would use: its key is ours."""
+    typed = {**runtime.typed, "base_url": listener.base_url}
+    if profiles.resolve(runtime.typed).is_local:
+        # No client of a server: the embedded model itself was chosen.
+        typed["profile"] = DEFAULT
+    return profiles.resolve(typed)
+
+
+def _introduce(engine: Engine, listener: Listener, printer: Printer) -> None:
+    printer.note(
+        f"serving {engine.model} at {engine.base_url}/api until Ctrl-C: "
+        "a demo model, fluent and often wrong"
+    )
+    if not listener.is_loopback:
+        printer.note(
+            "other machines reach it too, and the key goes over the network in clear text; "
+            "without --host it stays on this machine"
+        )
+
+
+def _export_line(engine: Engine) -> str:
+    variables = {"CONTEXTOPS_BASE_URL": engine.base_url, "CONTEXTOPS_API_KEY": engine.api_key}
+    if sys.platform == "win32":
+        return "; ".join(f"$env:{name} = '{value}'" for name, value in variables.items())
+    words = (f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    return f"export {' '.join(words)}"
+
+
+def _wait(engine: Engine) -> NoReturn:
+    """Sleep until a signal ends us, or the engine ends by itself."""
+    while True:
+        if failure := engine.failure():
+            raise failure
+        time.sleep(_POLL)

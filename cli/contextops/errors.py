@@ -1,0 +1,162 @@
+"""What can go wrong on purpose, and the exit status that tells it.
+
+The numbers are frozen: scripts read them. Where curl has one, it is curl's, else gh's.
+A death by a signal is no failure: see ``Signalled``.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, ClassVar
+
+OK = 0
+INTERNAL = 1
+"""A bug of ours."""
+
+
+class Failure(Exception):
+    """Say in one line what failed, why, and what to do next.
+
+    ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any may hold text of a
+    server's, which the printer cuts and sanitises. ``response`` is the part of an answer that
+    had come, in the shape of a ``chat.completion`` object.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        remedy: str = "",
+        *,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        response: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(what, why, remedy)
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.response = response
+
+    @property
+    def message(self) -> str:
+        """Join what, why and remedy as ``WHAT: WHY; REMEDY``."""
+        told = ": ".join(part for part in (self.what, self.why) if part)
+        return "; ".join(part for part in (told, self.remedy) if part)
+
+
+class UsageFailure(Failure):
+    """Report flags or arguments that cannot be meant."""
+
+    status, code = 2, "usage"
+
+
+class ConfigFailure(Failure):
+    """Report settings that cannot be used."""
+
+    status, code = 3, "config"
+
+
+class AuthFailure(Failure):
+    """Report a missing key, or one that the server refuses."""
+
+    status, code = 4, "auth"
+
+
+class ModelNotFound(Failure):
+    """Report a model that the server does not offer."""
+
+    status, code = 5, "model_not_found"
+
+
+class Unreachable(Failure):
+    """Report that nobody answered."""
+
+    status, code = 7, "unreachable"
+
+
+class BadResponse(Failure):
+    """Report an answer that is not of this API."""
+
+    status, code = 8, "bad_response"
+
+
+class NoMatch(Failure):
+    """Report an answer that is not of the form asked for."""
+
+    status, code = 12, "no_match"
+
+
+class Truncated(Failure):
+    """Report an answer that is not proved complete."""
+
+    status, code = 18, "truncated"
+
+
+class Rejected(Failure):
+    """Report a request that the server will not have."""
+
+    status, code = 22, "rejected"
+
+
+class OutputFailure(Failure):
+    """Report that what we have cannot be written."""
+
+    status, code = 23, "output"
+
+
+class InputFailure(Failure):
+    """Report that what we were given cannot be read."""
+
+    status, code = 26, "input"
+
+
+class TimedOut(Failure):
+    """Report that a limit in time ran out."""
+
+    status, code = 28, "timeout"
+
+
+class RateLimited(Failure):
+    """Report a 429 that outlived the retries."""
+
+    status, code = 29, "rate_limited"
+
+
+class ServerFailure(Failure):
+    """Report that the server, or its provider, broke."""
+
+    status, code = 50, "server_error"
+
+
+class TlsFailure(Failure):
+    """Report a certificate or a handshake that failed."""
+
+    status, code = 60, "tls"
+
+
+class TooLarge(Failure):
+    """Report that a limit in size was hit."""
+
+    status, code = 63, "too_large"
+
+
+class Signalled(BaseException):
+    """End the process by ``signum``, once what there is has been kept.
+
+    Not an ``Exception``: nothing that handles failures may swallow it.
+    """
+
+    def __init__(self, signum: signal.Signals) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+    @property
+    def status(self) -> int:
+        """Give the status that a shell shows for a death by this signal."""
+        return 128 + self.signum

@@ -1,0 +1,70 @@
+"""JSON as RFC 8259 has it: strict where it is read, harmless where it is shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+_LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# What may not reach a terminal raw (DEL, C1, bidi overrides and isolates), and the two line ends
+# of Unicode that would break one object a line for readers that split on them.
+_UNSHOWABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def loads(text: str | bytes) -> Any:
+    """Read one JSON value; a BOM before it is allowed.
+
+    Lone surrogates become U+FFFD. Raises ``ValueError`` for everything else that RFC 8259 does
+    not have or that Python cannot hold: NaN, 1e400, a number of 5,000 digits, 100,000 levels.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    text = text.removeprefix("\ufeff")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    return _without_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value
+
+
+def dumps(value: Any, *, indent: bool = False) -> str:
+    """Write one JSON value on one line, or indented, without a character a terminal obeys."""
+    layout: dict[str, Any] = {"indent": 2} if indent else {"separators": (",", ":")}
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, **layout)
+    return _UNSHOWABLE.sub(_escape, text)
+
+
+def without_surrogates(text: str) -> str:
+    """Replace each half of a broken pair by U+FFFD: such text has no UTF-8."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_surrogates(value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return value
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number out of range")
+    return number
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)

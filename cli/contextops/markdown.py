@@ -1,0 +1,64 @@
+"""Cut Markdown that is still being written into blocks that are finished.
+
+A block is what can be rendered for good: a paragraph, a list, a fenced code, each whole. So a
+terminal never has to take back what it showed.
+"""
+
+from __future__ import annotations
+
+import re
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)])(\s|$)")
+
+
+class Blocks:
+    """Take text piece by piece and give the blocks that it finishes."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._lines: list[str] = []
+        self._fence = ""
+
+    def feed(self, text: str) -> list[str]:
+        """Take the next words and give the blocks that are complete with them."""
+        *lines, self._line = (self._line + text).split("\n")
+        blocks = [block for line in lines for block in self._take(line)]
+        if self._line.strip() and self._ends_before(self._line):
+            blocks.append(self._cut())
+        return blocks
+
+    def close(self) -> list[str]:
+        """Give what is left, finished or not."""
+        self._lines.append(self._line)
+        self._line = ""
+        return [block for block in [self._cut()] if block.strip()]
+
+    def _take(self, line: str) -> list[str]:
+        if self._fence:
+            self._lines.append(line)
+            closing = line.strip()
+            if len(closing) >= len(self._fence) and set(closing) == {self._fence[0]}:
+                self._fence = ""
+                return [self._cut()]
+            return []
+        opened = _FENCE.match(line)
+        before = [self._cut()] if self._lines and (opened or self._ends_before(line)) else []
+        self._lines.append(line)
+        if opened:
+            self._fence = opened[1]
+        elif not line.strip() and not _LIST.match(self._lines[0]):
+            # A paragraph ends with a blank line; a list may go on after it.
+            before.append(self._cut())
+        return before
+
+    def _ends_before(self, line: str) -> bool:
+        """Tell whether what was gathered ends before a line that is no part of its list."""
+        after_blank = bool(self._lines) and not self._lines[-1].strip() and not self._fence
+        goes_on = line.startswith(("  ", "\t")) or _LIST.match(line)
+        return after_blank and bool(line.strip()) and not goes_on
+
+    def _cut(self) -> str:
+        block = "\n".join(self._lines)
+        self._lines = []
+        return block

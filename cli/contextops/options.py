@@ -1,0 +1,202 @@
+"""The flags that many commands share, declared once.
+
+They are understood before the subcommand and after it; what is typed later wins. ``Command`` has
+those of every command, ``OnlineCommand`` those that reach a server too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from contextops.output import COLORS
+
+
+def _setting(ctx: typer.Context, option: Any, value: Any) -> None:
+    """Keep a typed value under the name of its setting."""
+    if value not in (None, (), False):
+        ctx.obj.typed[option.name] = value
+
+
+def _display(ctx: typer.Context, option: Any, value: Any) -> None:
+    """Keep a typed value that says how to print."""
+    if value not in (None, False):
+        setattr(ctx.obj, option.name, value)
+
+
+def _local(ctx: typer.Context, _option: Any, value: bool) -> None:
+    if value:
+        ctx.obj.typed["profile"] = "local"
+
+
+def _headers(ctx: typer.Context, _option: Any, values: tuple[str, ...] | None) -> None:
+    for line in values or ():
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            # The value is not repeated: it may be a secret.
+            raise typer.BadParameter("a header is written 'Name: value'.")
+        ctx.obj.typed.setdefault("headers", {})[name.strip()] = value.strip()
+
+
+def _color(ctx: typer.Context, option: Any, value: str | None) -> None:
+    if value is not None and value not in COLORS:
+        raise typer.BadParameter(f"choose from {', '.join(COLORS)}.")
+    _display(ctx, option, value)
+
+
+def _option(*decls: str, keep: Any = _setting, **attributes: Any) -> TyperOption:
+    return TyperOption(
+        param_decls=list(decls), callback=keep, expose_value=False, default=None, **attributes
+    )
+
+
+PROFILE = [
+    _option("--profile", type=str, metavar="NAME", help="Use this profile of the config file."),
+    _option(
+        "--local",
+        is_flag=True,
+        keep=_local,
+        help="Use the embedded demo model: fluent, offline, often wrong.",
+    ),
+]
+
+DISPLAY = [
+    _option(
+        "--color",
+        type=str,
+        metavar="WHEN",
+        keep=_color,
+        help="Colour and rendering: auto, always or never.",
+    ),
+    _option("--quiet", "-q", is_flag=True, keep=_display, help="No notes on stderr, only errors."),
+]
+
+CONNECTION = [
+    _option("--base-url", type=str, metavar="URL", help="The server, e.g. https://ai.example.com."),
+    _option(
+        "--api-key-file",
+        type=str,
+        metavar="PATH",
+        help="Read the key from this file. (A key itself is never a flag: use CONTEXTOPS_API_KEY.)",
+    ),
+    _option(
+        "--header",
+        "-H",
+        type=str,
+        multiple=True,
+        keep=_headers,
+        metavar="'NAME: VALUE'",
+        help="Send this header too; may be given again.",
+    ),
+    _option("--connect-timeout", type=str, metavar="DURATION", help="For connecting.  [10s]"),
+    _option(
+        "--first-token-timeout",
+        type=str,
+        metavar="DURATION",
+        help="From the request to the first word.  [5m]",
+    ),
+    _option("--idle-timeout", type=str, metavar="DURATION", help="Between two words.  [2m]"),
+    _option(
+        "--max-time",
+        type=str,
+        metavar="DURATION",
+        help="For the whole; 0 is no limit.  [none; 30s for models]",
+    ),
+    _option("--retries", type=str, metavar="N", help="Try again so often at most.  [2]"),
+    _option(
+        "--allow-http",
+        is_flag=True,
+        help="Send the key over plain http to a public address too.",
+    ),
+]
+
+SHARED = [*PROFILE, *CONNECTION, *DISPLAY]
+
+
+class Command(TyperCommand):
+    """A command that takes a profile and the ways to print."""
+
+    shared: ClassVar = [*PROFILE, *DISPLAY]
+    shared_title = "Options of every command"
+
+    def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
+        super().__init__(*args, params=[*(params or []), *self.shared], **attributes)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Show the command's own options first: they are what its help was asked for."""
+        shared = {id(option) for option in self.shared}
+        own = [param for param in self.get_params(ctx) if id(param) not in shared]
+        arguments = [param for param in own if param.param_type_name == "argument"]
+        options = [param for param in own if param.param_type_name == "option"]
+        _section(ctx, formatter, "Arguments", arguments)
+        _section(ctx, formatter, "Options", options)
+        _section(ctx, formatter, self.shared_title, self.shared)
+
+
+class OnlineCommand(Command):
+    """A command that may reach a server."""
+
+    shared: ClassVar = SHARED
+    shared_title = "Connection and display, before the subcommand too"
+
+
+class Group(TyperGroup):
+    """A group of commands, which prints its help when none of them is named."""
+
+    def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
+        super().__init__(*args, params=[*(params or []), *SHARED], **attributes)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Print the help where there is nothing else to do: that is no mistake."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Show the commands first."""
+        self.format_commands(ctx, formatter)
+        shared = {id(option) for option in SHARED}
+        own = [param for param in self.get_params(ctx) if id(param) not in shared]
+        _section(ctx, formatter, "Options", own)
+
+
+def group(name: str, summary: str) -> typer.Typer:
+    """Make a group of commands."""
+    return typer.Typer(name=name, help=summary, cls=Group, rich_markup_mode=None)
+
+
+def _section(ctx: Any, formatter: Any, title: str, params: Iterable[Any]) -> None:
+    records = [record for param in params if (record := param.get_help_record(ctx))]
+    if records:
+        with formatter.section(title):
+            formatter.write_dl(records)
+
+
+def _json(ctx: typer.Context, value: bool) -> bool:
+    ctx.obj.as_json = ctx.obj.as_json or value
+    return _one_form(ctx, value)
+
+
+def _json_lines(ctx: typer.Context, value: bool) -> bool:
+    ctx.obj.as_json_lines = ctx.obj.as_json_lines or value
+    return _one_form(ctx, value)
+
+
+def _one_form(ctx: typer.Context, value: bool) -> bool:
+    if ctx.obj.as_json and ctx.obj.as_json_lines:
+        raise typer.BadParameter("--json and --jsonl exclude each other.")
+    return value
+
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document; errors are JSON too.", callback=_json),
+]
+AsJsonLines = Annotated[
+    bool,
+    typer.Option("--jsonl", help="Print one JSON object a line.", callback=_json_lines),
+]

@@ -1,0 +1,331 @@
+"""Text for people, JSON for programs: the only place that prints.
+
+stdout carries what was asked for and nothing else; everything else goes to stderr, a line each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Protocol, TextIO
+
+from contextops import jsontext
+from contextops.errors import Failure, OutputFailure, Signalled
+
+COLORS = ("auto", "always", "never")
+
+_MAX_MESSAGE = 2000
+
+
+def _visible(code: int) -> str:
+    if code < 0x20 or code == 0x7F:
+        return f"^{chr(code ^ 0x40)}"
+    return f"\\u{{{code:x}}}"
+
+
+_FORBIDDEN = [
+    *(code for code in range(0x20) if chr(code) not in "\n\t"),
+    *range(0x7F, 0xA0),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+]
+_SANITISED = {code: _visible(code) for code in _FORBIDDEN}
+
+
+def sanitise(text: str) -> str:
+    """Make every character visible that a terminal would obey instead of showing.
+
+    Works character by character, so a sequence cut between two calls cannot pass.
+    """
+    return text.translate(_SANITISED)
+
+
+def one_line(text: str) -> str:
+    """Sanitise, and fold white space, so that a foreign text stays on its line."""
+    return sanitise(" ".join(text.split()))
+
+
+class AnswerWriter(Protocol):
+    """Where the model's text goes, piece by piece."""
+
+    def write(self, text: str) -> None:
+        """Show the next piece at once."""
+
+    def end(self) -> None:
+        """Finish the last line."""
+
+
+class Printer:
+    """Print for whoever reads: a person at a terminal, or a program behind a pipe."""
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        color: str = "auto",
+        plain: bool = False,
+        raw: bool = False,
+    ) -> None:
+        self._as_json = as_json
+        self._quiet = quiet
+        self._color = color
+        self._plain = plain
+        self._raw = raw
+        self._spinner: Spinner | None = None
+
+    @cached_property
+    def stdout_is_terminal(self) -> bool:
+        """Tell whether a person reads stdout."""
+        return _is_terminal(sys.stdout)
+
+    @cached_property
+    def stderr_is_terminal(self) -> bool:
+        """Tell whether a person reads stderr."""
+        return _is_terminal(sys.stderr)
+
+    @property
+    def json_messages(self) -> bool:
+        """Tell whether errors and notes are JSON lines: a program reads both streams."""
+        return self._as_json and not self.stderr_is_terminal
+
+    # stdout -------------------------------------------------------------------------------
+
+    def require_stdout(self) -> None:
+        """Fail before any work is done when there is nowhere to put its result."""
+        if sys.stdout is None:
+            raise OutputFailure("cannot write to standard output", "it is closed")
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on stdout as they are, and flush them."""
+        self.require_stdout()
+        self._stop_spinner()
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise unwritable(error) from None
+
+    def line(self, text: str) -> None:
+        """Print one line of text that is not the model's, sanitised."""
+        self.lines([text])
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines of text that are not the model's, sanitised, in one go."""
+        self.write("".join(f"{one_line(text)}\n" for text in texts).encode("utf-8", "replace"))
+
+    def json(self, value: Any) -> None:
+        """Print one JSON document: on one line in a pipe, indented on a terminal."""
+        text = jsontext.dumps(value, indent=self.stdout_is_terminal)
+        self.write(f"{text}\n".encode())
+
+    def json_lines(self, values: Iterable[Any]) -> None:
+        """Print one JSON object a line, for terminals too: that is the format."""
+        self.write("".join(f"{jsontext.dumps(value)}\n" for value in values).encode())
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print columns for a person, with a header."""
+        self.columns([header, *rows])
+
+    def columns(self, rows: Iterable[Sequence[str]]) -> None:
+        """Print rows whose cells stand below each other."""
+        cells = [[one_line(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        )
+        self.write_text("".join(f"{line}\n" for line in lines))
+
+    def answer(self) -> AnswerWriter:
+        """Give the writer that suits the reader of stdout."""
+        self.require_stdout()
+        if self._renders:
+            from contextops.terminal import MarkdownWriter
+
+            return MarkdownWriter(self.write_text, color=self._color, clean=sanitise)
+        sanitising = self.stdout_is_terminal and not self._raw
+        return _PlainWriter(self, sanitise if sanitising else str)
+
+    def write_text(self, text: str) -> None:
+        """Put text on stdout in UTF-8, whatever the locale says: pipes are not for people."""
+        self.write(text.encode("utf-8", "replace"))
+
+    @property
+    def _renders(self) -> bool:
+        if self._plain or self._raw:
+            return False
+        if self._color == "always":
+            return True
+        return self.stdout_is_terminal and os.environ.get("TERM") != "dumb"
+
+    # stderr -------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Say in one line what happened beside the answer, unless ``-q``."""
+        if self._quiet:
+            return
+        if self.json_messages:
+            self._say(jsontext.dumps({"note": one_line(text)}))
+        else:
+            self._say(f"contextops: note: {one_line(text)}")
+
+    def usage(self, text: str) -> None:
+        """Say what was asked to be said beside the answer, ``-q`` or not."""
+        self._say(one_line(text))
+
+    def error(self, failure: Failure) -> None:
+        """Say in one line what failed."""
+        if self.json_messages:
+            self._say(jsontext.dumps({"error": error_object(failure)}))
+        else:
+            self._say(f"contextops: {_message(failure)}")
+
+    def bug(self, where: str) -> None:
+        """Say that we are wrong, without a word of data: it could be a key."""
+        told = (
+            f"internal error: {where}; this is a bug, please report this line and the output of "
+            "'contextops --version' to the maintainers of contextops"
+        )
+        error = {"code": "internal", "exit": 1, "http_status": None, "message": told}
+        if self.json_messages:
+            self._say(jsontext.dumps({"error": {**error, "retry_after": None}}))
+        else:
+            self._say(f"contextops: {told}")
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Show a person that we are at work, until the first word on stdout."""
+        self._spinner = Spinner(_to_stderr) if self._spins else None
+        try:
+            yield
+        finally:
+            self._stop_spinner()
+
+    @property
+    def _spins(self) -> bool:
+        return (
+            self.stderr_is_terminal
+            and not self._quiet
+            and self._color != "never"
+            and os.environ.get("TERM") != "dumb"
+        )
+
+    def _say(self, line: str) -> None:
+        if self._spinner is not None:
+            self._spinner.clear()
+        _to_stderr(f"{line}\n")
+
+    def _stop_spinner(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
+
+
+class _PlainWriter:
+    def __init__(self, printer: Printer, show: Callable[[str], str]) -> None:
+        self._printer = printer
+        self._show = show
+        self._last = "\n"
+
+    def write(self, text: str) -> None:
+        if text:
+            self._last = text[-1]
+            self._printer.write_text(self._show(text))
+
+    def end(self) -> None:
+        if self._last != "\n":
+            self._last = "\n"
+            self._printer.write(b"\n")
+
+
+class Spinner:
+    """Turn on stderr while nothing else can be shown; starts late, so that quick work is quiet."""
+
+    _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+    _DELAY = 0.3
+    _PERIOD = 0.1
+    _CLEARED = "\r\x1b[K"
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        import threading
+
+        self._show = show
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._turn, daemon=True)
+        self._thread.start()
+
+    def clear(self) -> None:
+        """Make room for a line; the next turn draws again below it."""
+        self._show(self._CLEARED)
+
+    def stop(self) -> None:
+        """Leave the line as it was."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _turn(self) -> None:
+        if self._stopped.wait(self._DELAY):
+            return
+        for frame in itertools.cycle(self._FRAMES):
+            self._show(f"\r{frame} ")
+            if self._stopped.wait(self._PERIOD):
+                break
+        self._show(self._CLEARED)
+
+
+def error_object(failure: Failure) -> dict[str, Any]:
+    """Give the failure as programs read it."""
+    return {
+        "code": failure.code,
+        "exit": failure.status,
+        "http_status": failure.http_status,
+        "message": _message(failure),
+        "retry_after": failure.retry_after,
+    }
+
+
+def _message(failure: Failure) -> str:
+    text = one_line(failure.message)
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
+
+
+def _to_stderr(text: str) -> None:
+    if sys.stderr is None:
+        return
+    # Nobody can be told that telling failed; the status still tells.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.buffer.write(text.encode("utf-8", "replace"))
+        sys.stderr.buffer.flush()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def unwritable(error: OSError) -> OutputFailure | Signalled:
+    """Name what a failed write to stdout means, which gets nothing more from now on."""
+    _forget_stdout()
+    if error.errno == errno.EPIPE:
+        import signal
+
+        # Windows has no SIGPIPE: there, a reader that left is an output that failed.
+        if hasattr(signal, "SIGPIPE"):
+            return Signalled(signal.SIGPIPE)
+    return OutputFailure("cannot write to standard output", error.strerror or str(error))
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's own flush at exit succeed: it would change the status to 120."""
+    with contextlib.suppress(OSError, ValueError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)

@@ -1,0 +1,99 @@
+"""What the commands of one invocation share, made when it is first asked for."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from contextops.errors import ModelNotFound
+from contextops.output import Printer
+from contextops.profiles import Profile, resolve
+
+if TYPE_CHECKING:
+    from contextops.client import Client
+    from contextops.local import Engine
+
+
+class Runtime:
+    """Hold what was typed, and turn it into a profile, a client and a printer.
+
+    ``typed`` has the flags' values by the name of their setting; the rest is how to print.
+    """
+
+    def __init__(self) -> None:
+        self.typed: dict[str, Any] = {}
+        self.color = "auto"
+        self.quiet = False
+        self.as_json = False
+        self.as_json_lines = False
+        self.plain = False
+        self.raw = False
+        self._resources = ExitStack()
+
+    def keep(self, **settings: Any) -> None:
+        """Take what a command's own flags say of settings; None is not typed."""
+        self.typed |= {name: value for name, value in settings.items() if value is not None}
+
+    @cached_property
+    def printer(self) -> Printer:
+        """Make the printer; not before the command line is parsed."""
+        return Printer(
+            as_json=self.as_json or self.as_json_lines,
+            quiet=self.quiet,
+            color=self.color,
+            plain=self.plain,
+            raw=self.raw,
+        )
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Resolve the settings in force and say what the user should know of them."""
+        profile = resolve(self.typed)
+        for note in profile.notes:
+            self.printer.note(note)
+        return profile
+
+    @cached_property
+    def client(self) -> Client:
+        """Connect to the profile's server; the first import of httpx is here."""
+        from contextops.client import Client
+
+        if not self.profile.is_local:
+            return Client(self.profile, note=self.printer.note)
+        return Client(
+            self.profile,
+            note=self.printer.note,
+            unix_socket=str(self._engine.socket) if self._engine.socket else None,
+            base_url=self._engine.base_url,
+            key=self._engine.api_key,
+        )
+
+    @cached_property
+    def model(self) -> str:
+        """Name the model to ask: the one that was chosen, else the only one there is."""
+        if self.profile.is_local:
+            return self._local_model()
+        return self.profile.model or self.client.only_model()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """Start the embedded model, for this command only."""
+        from contextops.local import running_engine
+
+        return self._resources.enter_context(running_engine(self.profile.local_model))
+
+    def _local_model(self) -> str:
+        """Check the model's name here: the engine answers to any."""
+        chosen = self.profile.model
+        if chosen not in (None, self._engine.model):
+            raise ModelNotFound(
+                f"the embedded engine has no model {chosen}",
+                f"it has {self._engine.model}",
+                "leave out -m",
+            )
+        return self._engine.model
+
+    def close(self) -> None:
+        """Close the connection and end the embedded engine, if there were any."""
+        self._resources.close()

@@ -1,0 +1,391 @@
+"""One HTTP exchange under time limits: the only module that knows httpx.
+
+The exchange runs in a thread of its own and hands over what comes; whoever reads waits for that
+no longer than the deadlines say. So a limit holds whatever the network does - a name server
+that hangs, pings for ever, an endless row of interim answers - and Ctrl-C is never late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from contextops import __version__
+from contextops.deadlines import Deadlines
+from contextops.errors import (
+    BadResponse,
+    ConfigFailure,
+    Failure,
+    TimedOut,
+    TlsFailure,
+    Truncated,
+    Unreachable,
+)
+
+# How far the thread may read ahead of whoever writes to a slow pipe.
+_READ_AHEAD = 1 << 20
+# The share of the connect timeout for one address, so that a dead one leaves time for the next.
+_SHARE_OF_ONE_ADDRESS = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to send as it stands; ``url`` is absolute, ``headers`` go out as given."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to reach the server: through which proxy or socket, trusting whom."""
+
+    proxy: str | None = None
+    unix_socket: str | None = None
+    ca_bundle: Path | None = None
+    client_cert: Path | None = None
+    insecure: bool = False
+
+
+def multipart(parts: Sequence[tuple[str, str | None, bytes]]) -> tuple[bytes, str]:
+    """Encode a form of (name, file name or None, content) parts and give it with its type.
+
+    As RFC 7578 has it, for uploads.
+    """
+    form = httpx.Request(
+        "POST",
+        "http://localhost",
+        files=[(name, (file, content)) for name, file, content in parts],
+    )
+    return form.read(), form.headers["content-type"]
+
+
+class Response:
+    """An answer whose head has come; its body is read with ``blocks``.
+
+    ``headers`` has lower-case names. ``close`` gives up what has not come yet.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], exchange: _Exchange) -> None:
+        self.status = status
+        self.headers = headers
+        self._exchange = exchange
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the body as it comes, all that has come since the last block in one.
+
+        Raises ``TimedOut`` when a deadline passes and ``Truncated`` when it ends too early.
+        """
+        while (block := self._exchange.block()) is not None:
+            yield block
+
+    def close(self) -> None:
+        """Hang up, if the answer is not over."""
+        self._exchange.close()
+
+
+class Transport:
+    """Send requests to one server over one route."""
+
+    def __init__(self, origin: str, route: Route, *, connect: float, write: float) -> None:
+        per_address = connect * _SHARE_OF_ONE_ADDRESS or None
+        # Reading has no limit here: it is the deadlines' to wait.
+        timeout = httpx.Timeout(None, connect=per_address, write=write or None)
+        with _explained(origin):
+            self._client = httpx.Client(
+                transport=_transport(origin, route),
+                timeout=timeout,
+                # The environment would send loopback through a proxy and read ~/.netrc over our
+                # key; what of it is wanted is in the route.
+                trust_env=False,
+            )
+
+    def send(self, request: Request, deadlines: Deadlines) -> Response:
+        """Send a request and wait for the head of its answer, which must be closed."""
+        deadlines.begin()
+        exchange = _Exchange(self._client, request, deadlines)
+        try:
+            status, headers = exchange.head()
+        except BaseException:
+            exchange.close()
+            raise
+        return Response(status, headers, exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    status: int
+    headers: Mapping[str, str]
+
+
+_OPENED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+_CONNECTED, _SENT, _END = object(), object(), object()
+
+
+class _Exchange:
+    """Run one request in a thread and hand over what happens, in order."""
+
+    def __init__(self, client: httpx.Client, request: Request, deadlines: Deadlines) -> None:
+        self._client = client
+        self._request = request
+        self._deadlines = deadlines
+        self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._put = self._taken = 0
+        self._closed = False
+        self._ended = False
+        self._has_head = False
+        self._socket: socket.socket | None = None
+        threading.Thread(target=self._run, name="exchange", daemon=True).start()
+
+    # In the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._until_connected()
+            self._happened.put(_END)
+        except BaseException as error:  # noqa: BLE001 - the reader's thread raises it
+            self._happened.put(error)
+
+    def _until_connected(self) -> None:
+        while True:
+            try:
+                return self._stream()
+            except httpx.ConnectTimeout:
+                # One address is dead; the deadline says when to stop trying.
+                if self._closed:
+                    raise
+
+    def _stream(self) -> None:
+        request = self._request
+        with self._client.stream(
+            request.method,
+            request.url,
+            headers=_headers(request),
+            content=request.body,
+            extensions={"trace": self._trace},
+        ) as response:
+            self._happened.put(_Head(response.status_code, dict(response.headers)))
+            for block in response.iter_raw():
+                self._happened.put(block)
+                self._put += len(block)
+                while self._put - self._taken > _READ_AHEAD and not self._closed:
+                    time.sleep(0.005)
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Follow the phases (httpx's documented extension "trace")."""
+        if event.endswith(_OPENED):
+            self._socket = info["return_value"].get_extra_info("socket")
+        elif event.endswith(".send_request_headers.started"):
+            self._happened.put(_CONNECTED)
+        elif event.endswith(".send_request_body.complete"):
+            self._happened.put(_SENT)
+        if self._closed:
+            self._hang_up()
+
+    # For the reader -----------------------------------------------------------------------
+
+    def head(self) -> tuple[int, Mapping[str, str]]:
+        """Wait for the head of the answer."""
+        head = self._next()
+        self._has_head = True
+        return head.status, head.headers
+
+    def block(self) -> bytes | None:
+        """Wait for what comes next of the body; None at its end."""
+        if self._ended:
+            return None
+        blocks = [self._next()]
+        while blocks[-1] is not _END and not self._happened.empty():
+            following = self._happened.get_nowait()
+            if isinstance(following, BaseException):
+                # What came before it is handed over first.
+                self._happened.put(following)
+                break
+            blocks.append(following)
+        if blocks[-1] is _END:
+            self._ended = True
+            blocks.pop()
+        joined = b"".join(blocks)
+        self._taken += len(joined)
+        return joined if joined or not self._ended else None
+
+    def _next(self) -> Any:
+        while True:
+            try:
+                happened = self._happened.get(timeout=self._deadlines.remaining())
+            except queue.Empty:
+                raise self._deadlines.failure() from None
+            if happened is _CONNECTED:
+                self._deadlines.connected()
+            elif happened is _SENT:
+                self._deadlines.sent()
+            elif isinstance(happened, BaseException):
+                self._ended = True
+                raise self._failure(happened) from None
+            else:
+                return happened
+
+    def close(self) -> None:
+        """Hang up; the thread ends by itself."""
+        self._closed = True
+        if not self._ended:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            # The other side may have been quicker.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _failure(self, error: BaseException) -> BaseException:
+        host = httpx.URL(self._request.url).netloc.decode("ascii", "replace")
+        return _failure(error, host, has_head=self._has_head)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    ours = {
+        "User-Agent": f"contextops/{__version__}",
+        "Accept": "*/*",
+        # A compressed stream holds words back, and a bomb can be small.
+        "Accept-Encoding": "identity",
+        # One exchange a connection: servers close idle ones after seconds (uvicorn: 5), and a
+        # request that meets such a close cannot be told from one that was half done.
+        "Connection": "close",
+    }
+    given = {name.lower() for name in request.headers}
+    kept = {name: value for name, value in ours.items() if name.lower() not in given}
+    return {**kept, **request.headers}
+
+
+def _transport(origin: str, route: Route) -> httpx.HTTPTransport:
+    proxy = httpx.Proxy(route.proxy) if route.proxy else None
+    uses_tls = origin.startswith("https:") or (route.proxy or "").startswith("https:")
+    return httpx.HTTPTransport(
+        # Reading the store of certificates costs 50 ms, and nothing can lead from http to https:
+        # redirects are followed within the origin only.
+        verify=_tls(route) if uses_tls else False,
+        proxy=proxy,
+        uds=route.unix_socket,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )
+
+
+def _tls(route: Route) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(route.ca_bundle) if route.ca_bundle else None)
+    if route.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if route.client_cert:
+        context.load_cert_chain(str(route.client_cert))
+    return context
+
+
+@contextlib.contextmanager
+def _explained(origin: str) -> Iterator[None]:
+    """Turn what httpx and ssl say of unusable settings into a failure that names them."""
+    try:
+        yield
+    except ImportError:
+        raise ConfigFailure(
+            "cannot use the proxy",
+            "socks needs a package that is not installed",
+            "run: pip install 'httpx[socks]'",
+        ) from None
+    except (OSError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigFailure(
+            f"cannot connect to {origin} this way",
+            f"{type(error).__name__}: {error}",
+            "check ca_bundle, client_cert and proxy ('contextops config list --show-origin')",
+        ) from None
+
+
+def _failure(error: BaseException, host: str, *, has_head: bool) -> BaseException:
+    """Translate what the library raised; the one table of its exceptions."""
+    tls = _cause(error, ssl.SSLError)
+    if tls is not None and not has_head:
+        return _tls_failure(tls, host)
+    if isinstance(error, httpx.TimeoutException):
+        return TimedOut("timed out", f"{host} takes no more of the request", "try again")
+    if isinstance(error, httpx.ProxyError):
+        return Unreachable("cannot reach the server", f"the proxy says: {error}", "check the proxy")
+    if isinstance(error, httpx.RemoteProtocolError):
+        return _protocol_failure(error, host, has_head=has_head)
+    if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        # Its text quotes headers, the key among them.
+        return ConfigFailure("cannot send the request", "a header or the URL is not valid HTTP")
+    if isinstance(error, (httpx.NetworkError, OSError)):
+        if has_head:
+            return _cut()
+        return _network_failure(error, host)
+    return error
+
+
+def _cut() -> Failure:
+    return Truncated("the answer was cut off", "the connection broke before its end", "try again")
+
+
+def _network_failure(error: BaseException, host: str) -> Failure:
+    if _cause(error, socket.gaierror) is not None:
+        return Unreachable(
+            f"cannot reach {host}",
+            "its name cannot be resolved",
+            "check base_url ('contextops config get base_url')",
+        )
+    reason = _cause(error, OSError)
+    told = (reason.strerror if isinstance(reason, OSError) else None) or str(error)
+    return Unreachable(
+        f"cannot reach {host}",
+        told.lower(),
+        "check that the server runs and base_url ('contextops config get base_url')",
+    )
+
+
+def _protocol_failure(error: Exception, host: str, *, has_head: bool) -> Failure:
+    if has_head:
+        # A body that ends early and one whose chunks are malformed: the library's texts differ,
+        # its types do not.
+        if "without sending complete" in str(error):
+            return _cut()
+        return BadResponse("the answer is no valid HTTP", str(error), "check what is in between")
+    if "disconnected without" in str(error):
+        return Unreachable(
+            f"no answer from {host}", "it closed the connection without a word", "try again"
+        )
+    return BadResponse(
+        f"{host} does not speak HTTP as it should",
+        str(error),
+        "check the scheme and port of base_url ('contextops config get base_url')",
+    )
+
+
+def _tls_failure(error: BaseException, host: str) -> Failure:
+    if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
+        return TlsFailure(
+            f"no TLS with {host}", "it seems to speak plain http", "use http:// in base_url"
+        )
+    reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+    return TlsFailure(
+        f"no TLS with {host}",
+        str(reason).lower(),
+        "check the certificate, or name its authority with ca_bundle",
+    )
+
+
+def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,50 @@
+"""Which modules a command may load: start-up is a feature, and this guard cannot flake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROBE = """
+import sys
+sys.argv[0] = "contextops"
+from contextops.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
+"""
+
+HEAVY = {
+    *("httpx", "httpcore", "anyio", "h11", "ssl", "rich", "pygments", "markdown_it", "pydantic"),
+    *("prompt_toolkit", "jsonschema", "xllamacpp", "asyncio", "urllib.request", "email"),
+}
+
+
+def loaded_by(*argv):
+    told = subprocess.run(
+        [sys.executable, "-c", PROBE, *argv], check=True, capture_output=True, text=True
+    )
+    return set(told.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["--version"],
+        ["chat", "send", "--help"],
+        ["config", "path"],
+        ["config", "get", "base_url"],
+        ["completion", "bash"],
+        ["help", "exit-codes"],
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_server_loads_nothing_heavy(argv):
+    assert loaded_by(*argv) & HEAVY == set()
+    # What the guard relies on: it sees what is loaded.
+    assert "typer" in loaded_by(*argv)
