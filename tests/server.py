@@ -472,6 +472,8 @@ def _headers(lines: Iterable[str]) -> dict[str, str]:
 
 
 def _body(connection: Connection, headers: dict[str, str]) -> bytes:
+    if headers.get("expect", "").lower() == "100-continue":
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "chunked" not in headers.get("transfer-encoding", ""):
         return connection.receive_exactly(int(headers.get("content-length", "0")))
     body = bytearray()

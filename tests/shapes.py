@@ -314,7 +314,7 @@ class OpenWebUI:
             return refusal
         if problem:
             return detail([problem], 422)
-        if body.get("model") not in {*self.models, *self.presets, *self.pipes}:
+        if body.get("model") not in [*self.models, *self.presets, *self.pipes]:
             return detail("Model not found", 400)
         return self._answer(body)
 
@@ -323,8 +323,11 @@ class OpenWebUI:
         if {"session_id", "chat_id", "id"} <= body.keys():
             ids = {"task_ids": ["2b15a7bc-0b32-4a8f-80c0-3f9c66da883c"]}
             return json_answer({"status": True, **ids, "chat_id": body["chat_id"]})
-        if not isinstance(body.get("messages"), list):
+        messages = body.get("messages")
+        if not messages or not isinstance(messages, list):
             return self._no_messages(body)
+        if not all(isinstance(message, dict) and "role" in message for message in messages):
+            return json_answer(None) if self.version == "0.6.43" else detail("'role'", 400)
         if model in self.pipes:
             return _piped(model, _prompt_of(body), streamed=body.get("stream") is True)
         return self._provide(body, self.presets.get(model, model))
@@ -332,14 +335,14 @@ class OpenWebUI:
     def _no_messages(self, body: dict[str, Any]) -> bytes:
         if self.version == "0.6.43":
             return json_answer(None)
-        if "messages" in body:
+        if body.get("messages", []) != []:
             kind = type(body["messages"]).__name__
             return detail(f"'{kind}' object is not iterable", 400)
-        if self.version == "0.6.5":
+        if self.version == "0.6.5" and "messages" not in body:
             return detail("'messages'", 400)
         text = "[] is too short - 'messages'"
         error = {"message": text, "type": "invalid_request_error", "param": "messages"}
-        return json_answer({"error": {**error, "code": None}}, 400)
+        return self._refused(400, {"error": {**error, "code": None}})
 
     # What the provider behind it says
 
@@ -351,13 +354,13 @@ class OpenWebUI:
         streamed = body.get("stream") is True
         if steering & {"!json", "!sse"}:
             streamed = "!sse" in steering
-        text = _text_for(prompt, steering, _passed_on(body, model))
+        text = _result_of(body) or _text_for(prompt, steering, _passed_on(body, model))
         finish = next((told for word, told in _FINISHES.items() if word in steering), "stop")
         slow: list[Step] = [float(_number("slow", prompt))]
+        tools = bool(body.get("tools")) and "!echo" not in steering and not _result_of(body)
         if not streamed:
-            whole = _whole(text, finish, model, steering, tools="tools" in body)
-            return [*slow, json_answer(whole)]
-        events: list[Event] = _tool_chunks(model) if "tools" in body else []
+            return [*slow, json_answer(_whole(text, finish, model, steering, tools=tools))]
+        events: list[Event] = _tool_chunks(model) if tools else []
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         events = events or reply(text, finish=finish, usage=usage, model=model)
         if "!reason" in steering:
@@ -388,9 +391,9 @@ class OpenWebUI:
         if self.version == "0.6.5":
             text = body if isinstance(body, str) else body["error"]["message"]
             return detail(f"{status}: {text}", 400)
-        headers = {"server": "uvicorn", "content-type": "text/plain; charset=utf-8"}
         if isinstance(body, str):
-            return http(status, headers, body)
+            plain = {"server": "uvicorn", "content-type": "text/plain; charset=utf-8"}
+            return http(status, {**plain, "vary": "Origin"}, body)
         kept = _RETRY_AFTER.get(status) if self.version == "0.12.4" else None
         return json_answer(body, status, {"retry-after": kept})
 
@@ -411,8 +414,9 @@ class OpenWebUI:
             error = {"error": {"message": text, "type": "server_error", "code": 503}}
             events = [*events[:3], error, DONE]
         if "!ping" in steering:
-            ping = b': keep-alive\n\nevent: ping\ndata: {"type": "ping"}\n\n'
-            events = [part for event in events[:-1] for part in (event, ping)][:-1] + events[-1:]
+            ping: Event = b': keep-alive\n\nevent: ping\ndata: {"type": "ping"}\n\n'
+            said = [part for event in events[1:-2] for part in (event, ping)]
+            events = [b": OPENROUTER PROCESSING\n\n", events[0], *said, *events[-2:]]
         if "!crlf" in steering:
             events = [sse(event).replace(b"\n", b"\r\n") for event in events]
         if drip:
@@ -477,6 +481,12 @@ def _prompt_of(body: dict[str, Any]) -> str:
     if isinstance(content, list):
         return " ".join(part.get("text", "") for part in content)
     return content or ""
+
+
+def _result_of(body: dict[str, Any]) -> str:
+    """Give what the provider says of a tool's result, nothing where the last message is none."""
+    last = body["messages"][-1]
+    return f"tool said: {last.get('content')}" if last["role"] == "tool" else ""
 
 
 def _number(word: str, prompt: str) -> float:

@@ -179,15 +179,29 @@ def test_unusable_base_urls(text, reason):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("https://a.example/api/chat/completions", "https://a.example"),
+        ("https://a.example/v1/", "https://a.example/v1"),
+        ("https://a.example/api/api", "https://a.example/api/api"),
+    ],
+)
+def test_a_base_url_is_kept_without_its_tail(text, kept):
+    assert keep(("base_url",), text) == kept
+
+
 paths = st.lists(st.sampled_from(["api", "v1", "models", "chat", "completions", "x", ""]))
 
 
 @given(paths)
 def test_what_is_kept_of_a_base_url_means_the_same(parts):
     url = normalise_base_url("https://a.example/" + "/".join(parts))
-    again = normalise_base_url(str(url))
+    assert normalise_base_url(str(url)) == url
+    kept = keep(("base_url",), str(url))
+    again = normalise_base_url(kept)
     assert (again.url, again.api_path or "/api") == (url.url, url.api_path or "/api")
-    assert keep(("base_url",), str(url)) == str(url)
+    assert keep(("base_url",), kept) == kept
 
 
 def test_an_origin_is_scheme_host_and_port():

@@ -135,11 +135,12 @@ def test_what_lies_where_the_temporary_file_goes_is_removed_and_not_used(folder,
 def test_the_text_is_on_the_disk_before_its_name_and_the_name_before_the_end(folder, monkeypatch):
     spy = Spy()
     monkeypatch.setattr(store, "system", spy)
-    store.replace(folder / "file", b"text")
+    store.replace(folder / "new" / "file", b"text")
     written, renamed = spy.verbs.index("write"), spy.verbs.index("replace")
     assert "chmod" in spy.verbs[:written]
     assert "fsync" in spy.verbs[written:renamed]
     if sys.platform != "win32":
+        assert "fsync" in spy.verbs[spy.verbs.index("mkdir") : written]
         assert "fsync" in spy.verbs[renamed:]
 
 

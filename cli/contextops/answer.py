@@ -7,8 +7,7 @@ provider was, gives neither. The shapes are those of OpenAI's chat completions; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
 from contextops import jsontext
@@ -48,16 +47,19 @@ _CUT_BY = {
     "content_filter": ("the provider's content filter stopped it", "rephrase the prompt"),
 }
 
+# Choices, and calls in one of them: an empty one is two bytes on the wire, and a thousand here.
+_MOST = 10_000
 
-@dataclass(slots=True)
+
 class _Choice:
     """One of the answers that were asked for; texts are UTF-8, to hold a long one in its size."""
 
-    text: bytearray = field(default_factory=bytearray)
-    reasoning: bytearray = field(default_factory=bytearray)
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    slots: dict[Any, dict[str, Any]] = field(default_factory=dict)
-    finish_reason: str | None = None
+    def __init__(self) -> None:
+        self.text = bytearray()
+        self.reasoning = bytearray()
+        self.tool_calls: list[dict[str, Any]] = []
+        self.slots: dict[Any, dict[str, Any]] = {}
+        self.finish_reason: str | None = None
 
 
 class Answer:
@@ -73,14 +75,15 @@ class Answer:
         self._extras: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._document: dict[str, Any] = {}
+        self._failed = False
         self.done = False
 
     @property
     def is_proved(self) -> bool:
-        """Tell whether the answer is complete."""
+        """Tell whether the answer is complete; none is that brought an error."""
         choices = self._choices.values()
         finished = bool(choices) and all(choice.finish_reason for choice in choices)
-        return self.done or finished
+        return not self._failed and (self.done or finished)
 
     def take(self, events: Iterable[Event], *, at_end: bool = False) -> Iterator[Piece]:
         """Take events and give the pieces in them, texts that follow each other in one.
@@ -93,6 +96,7 @@ class Answer:
         try:
             self._take_events(events, pieces, at_end=at_end)
         except Failure:
+            self._failed = True
             yield from pieces
             raise
         yield from pieces
@@ -142,15 +146,15 @@ class Answer:
         """Raise ``Truncated`` where there is more that did not come, unless that was wanted."""
         if not self.is_proved:
             raise Truncated(
-                "the answer was cut off", "the stream ended without saying that it was over"
+                "the answer was cut off",
+                "the stream ended without saying that it was over",
+                "try again",
             )
-        reason = next(
-            (c.finish_reason for c in self._choices.values() if c.finish_reason in _CUT_BY), None
-        )
-        if reason is None or allow_truncated or (reason == "length" and limit_is_callers):
+        if allow_truncated:
             return
-        why, remedy = _CUT_BY[reason]
-        raise Truncated(f"the answer is not whole ({reason})", why, remedy)
+        for reason in (choice.finish_reason for choice in self._choices.values()):
+            if reason in _CUT_BY and not (reason == "length" and limit_is_callers):
+                raise Truncated(f"the answer is not whole ({reason})", *_CUT_BY[reason])
 
     def _take_chunk(self, chunk: dict[str, Any], pieces: list[Piece]) -> None:
         error = chunk.get("error")
@@ -176,8 +180,8 @@ class Answer:
         index = index if isinstance(index, int) else 0
         kept = self._choices.get(index)
         if kept is None:
+            _require_few(self._choices, "choices")
             kept = self._choices[index] = _Choice()
-            self._count(1)
         delta = choice.get("delta") or choice.get("message")
         if isinstance(delta, dict):
             self._take_delta(kept, delta, pieces if index == 0 else [])
@@ -202,9 +206,12 @@ class Answer:
 
     def _take_call(self, kept: _Choice, call: dict[str, Any]) -> None:
         """Add a piece to its call: by index, but another id under one index is another call."""
-        index, name = call.get("index", len(kept.tool_calls)), call.get("id")
+        index, name = call.get("index"), call.get("id")
+        if not isinstance(index, int):
+            index = len(kept.tool_calls)
         slot = kept.slots.get(index)
         if slot is None or (name and slot["id"] and name != slot["id"]):
+            _require_few(kept.tool_calls, "tool calls")
             slot = {"id": name, "type": "function", "function": {"name": "", "arguments": ""}}
             kept.slots[index] = slot
             kept.tool_calls.append(slot)
@@ -229,6 +236,11 @@ class Answer:
                 f"more than {self._max_answer} bytes of text",
                 "raise max_answer if you want it",
             )
+
+
+def _require_few(kept: Sized, what: str) -> None:
+    if len(kept) >= _MOST:
+        raise TooLarge(f"the answer has too many {what}", f"more than {_MOST}", "ask for fewer")
 
 
 def _text(content: Any) -> str:

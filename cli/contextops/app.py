@@ -1,7 +1,5 @@
 """The command line: its groups, and the one boundary where failures become statuses."""
 
-from __future__ import annotations
-
 import errno
 import signal
 import traceback
@@ -121,7 +119,7 @@ def contextops(
 
 for group in (chat.app, models.app, config.app):
     app.add_typer(group)
-app.command("serve", cls=OnlineCommand)(serve.serve)
+app.command("serve", cls=Command)(serve.serve)
 app.command("api", cls=OnlineCommand)(api.api)
 app.command("completion", cls=Command)(completion.completion)
 app.command("help", cls=Command)(help_topic)

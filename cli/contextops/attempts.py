@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from contextops import refusal, retry
@@ -22,8 +22,7 @@ _MAX_REDIRECTS = 5
 Note = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """An answer that is final, after so many attempts.
 
     ``refusal`` is what it means where its status is not a success; its body has been read then.

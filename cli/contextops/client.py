@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 from contextops import jsontext, refusal
@@ -24,6 +23,7 @@ from contextops.errors import (
     ServerFailure,
     TimedOut,
     Truncated,
+    Unreachable,
 )
 from contextops.profiles import Profile
 from contextops.sse import Parser
@@ -139,7 +139,7 @@ class Client:
         """Send a request of any kind and give its answer, a refusal too, to be read as it comes."""
         request = self._request(method, url, body, content_type)
         deadlines = self._deadlines(self._profile.max_time or 0.0)
-        settled = self._attempts.settle(request, deadlines)
+        settled = self._settle(request, deadlines)
         try:
             yield Reply(settled, deadlines)
         finally:
@@ -189,10 +189,20 @@ class Client:
                 "the prompt is too large", f"{size} bytes of {limit} allowed", "raise max_prompt"
             )
 
+    def _settle(self, request: Request, deadlines: Deadlines) -> Settled:
+        """Send a request; tell a newcomer, who has set no server yet, how to go on."""
+        try:
+            return self._attempts.settle(request, deadlines)
+        except Unreachable as failure:
+            if self._profile.origins.get("base_url") != "default":
+                raise
+            remedy = "set yours with 'contextops config set base_url URL', or try --local"
+            raise Unreachable(failure.what, failure.why, remedy) from None
+
     @contextmanager
     def _succeeded(self, request: Request, deadlines: Deadlines) -> Iterator[Settled]:
         """Send a request; raise what a refusal stands for."""
-        settled = self._attempts.settle(request, deadlines)
+        settled = self._settle(request, deadlines)
         try:
             if settled.refusal is not None:
                 raise self._judged(settled.refusal)
@@ -205,7 +215,8 @@ class Client:
 
         Only Open WebUI passes on what its providers say; elsewhere a 401 is always our key's.
         """
-        if not isinstance(failure, refusal.UnclearAuth) or self._profile.api_path == "/v1":
+        has_providers = self._profile.api_path != "/v1" and not self._profile.is_local
+        if not isinstance(failure, refusal.UnclearAuth) or not has_providers:
             return failure
         try:
             self.models()
@@ -219,6 +230,8 @@ class Client:
             ids = [model["id"] for model in self.models()]
         except Failure:
             return failure
+        from difflib import get_close_matches
+
         near = get_close_matches(wanted, [name for name in ids if name != wanted], n=3)
         remedy = f"did you mean {' or '.join(near)}?" if near else _offer(ids)
         return ModelNotFound(
@@ -257,6 +270,8 @@ class Client:
             try:
                 block = None if answer.done else next(blocks, None)
             except (TimedOut, Truncated, BadResponse):
+                # There are servers that end with "data: [DONE]" and no line end.
+                yield from answer.take(parser.close(), at_end=True)
                 if answer.is_proved:
                     return
                 raise

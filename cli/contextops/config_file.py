@@ -106,12 +106,18 @@ def _read_bytes(path: Path) -> tuple[bytes, bool]:
     return raw, private
 
 
-def _is_private(status: os.stat_result) -> bool:
-    """Judge our own regular files only: of others (a mounted secret) we cannot change the mode."""
-    if sys.platform == "win32":
+if sys.platform == "win32":
+
+    def _is_private(_status: os.stat_result) -> bool:
+        """Leave it to the folder: Windows inherits its permissions."""
         return True
-    ours = status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode)
-    return not ours or not status.st_mode & 0o077
+
+else:
+
+    def _is_private(status: os.stat_result) -> bool:
+        """Judge our own regular files only: the mode of others (a mounted secret) is not ours."""
+        ours = status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode)
+        return not ours or not status.st_mode & 0o077
 
 
 def _decode(path: Path, raw: bytes) -> str:
@@ -223,7 +229,9 @@ def _check_located(file: ConfigFile, data: Data) -> None:
 
 
 def _located(file: ConfigFile, wrong: Wrong) -> ConfigFailure:
-    return _misplaced(file.path, locate(file.text, wrong.keys), f"{wrong.keys[-1]}: {wrong.why}")
+    why = f"{wrong.keys[-1]}: {wrong.why}"
+    place = locate(file.text, wrong.keys)
+    return _misplaced(file.path, place, why) if place else _unusable(file.path, why, _EDIT)
 
 
 def unknown_keys(file: ConfigFile, profile: str) -> list[str]:
@@ -261,29 +269,28 @@ class Statement(NamedTuple):
     data: Data
 
 
-def locate(text: str, keys: Keys) -> Place:
-    """Find where a text sets these keys; the beginning where it does not."""
+def locate(text: str, keys: Keys) -> Place | None:
+    """Find where a text sets these keys."""
     for statement in _statements(text):
         if any(keys == path[: len(keys)] for path in _paths(statement.data, statement.table)):
             pattern = rf"(?<![\w-])[\"']?{re.escape(keys[-1])}[\"']?\s*[\].=]"
             match = re.search(pattern, statement.text)
             return _position(text, statement.start + (match.start() if match else 0))
-    return Place(1, 1)
-
-
-_CLOSING = r"\"\"\"|'''|[\]}]"
+    return None
 
 
 def _statements(text: str) -> Iterator[Statement]:
     """Cut a text that parses into statements: the fewest lines that parse by themselves."""
     table: Keys = ()
-    start = end = 0
+    start = end = quotes = 0
     for line in text.split("\n"):
+        is_first = start == end
         end += len(line) + 1
-        chunk = text[start:end]
-        # Inside a long text or list, only a line that could end it is worth the parser's time.
-        if start + len(line) + 1 < end and not re.search(_CLOSING, line):
+        quotes += line.count('"""') + line.count("'''")
+        # Of a long text or list, only a line that could end it is worth the parser's time.
+        if quotes % 2 or not (is_first or re.search("[\"'\\]}]", line)):
             continue
+        chunk = text[start:end]
         try:
             data = _loads(chunk)
         except ValueError:
@@ -292,7 +299,8 @@ def _statements(text: str) -> Iterator[Statement]:
             table = max(_paths(data, ()), key=len)
             data = {}
         yield Statement(start, chunk, table, data)
-        start = end
+        start, quotes = end, 0
+    yield Statement(start, text[start:], table, {})
 
 
 def _paths(data: Any, before: Keys) -> Iterator[Keys]:
@@ -368,6 +376,8 @@ def edit(
     if not create and not path.exists():
         change(_read(path, required=required).data)
         return []
+    if path.exists() and not path.is_file():
+        raise _unusable(path, "it is not a regular file", "name one with CONTEXTOPS_CONFIG")
     with store.locked(path):
         file = _read(path)
         data = deepcopy(file.data)
@@ -380,7 +390,7 @@ def edit(
         if file.exists and written == _written(path, file.data):
             return []
         notes = _back_up(file)
-        store.replace(path, written.encode())
+        store.replace(path, written)
         return notes
 
 
@@ -460,19 +470,23 @@ def spelling(table: Data, keys: Keys) -> str:
     return next((name for name in table if same(name) == same(keys[-1])), keys[-1])
 
 
-def _written(path: Path, data: Data) -> str:
+def _written(path: Path, data: Data) -> bytes:
     import tomli_w
 
     try:
         text = tomli_w.dumps(data)
         _loads(text)
+        written = text.encode()
     except (ValueError, TypeError, RecursionError):
         raise _unusable(path, "TOML cannot hold such a value", "give another one") from None
-    return text
+    if len(written) > _LARGEST:
+        raise _unusable(path, f"it would be larger than {_LARGEST} bytes", "keep less in it")
+    return written
 
 
 def _back_up(file: ConfigFile) -> list[str]:
-    if file.text.replace("\r\n", "\n") == _written(file.path, file.data) or not file.text.strip():
+    text = file.text.replace("\r\n", "\n")
+    if not text.strip() or text.encode() == _written(file.path, file.data):
         return []
     copy = file.path.with_name(f"{file.path.name}.bak")
     store.replace(copy, without_keys(file.text).encode())

@@ -12,6 +12,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 # What may not reach a terminal raw (DEL, C1, bidi overrides and isolates), and the two line ends
 # of Unicode that would break one object a line for readers that split on them.
 _UNSHOWABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Shallow enough for whoever walks a value with a function that calls itself.
+_DEEPEST = 200
 
 
 def loads(text: str | bytes) -> Any:
@@ -27,6 +29,8 @@ def loads(text: str | bytes) -> Any:
         value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(value, _DEEPEST):
+        raise ValueError("nested too deep")
     return _without_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value
 
 
@@ -40,6 +44,18 @@ def dumps(value: Any, *, indent: bool = False) -> str:
 def without_surrogates(text: str) -> str:
     """Replace each half of a broken pair by U+FFFD: such text has no UTF-8."""
     return _SURROGATES.sub("\ufffd", text)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        nested = [node for node in layer if isinstance(node, (dict, list))]
+        if not nested:
+            return False
+        layer = [
+            item for node in nested for item in (node.values() if isinstance(node, dict) else node)
+        ]
+    return any(isinstance(node, (dict, list)) for node in layer)
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -371,6 +371,7 @@ def _read(log: Path) -> str:
     return ""
 
 
-def _told(error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return (reason or type(error).__name__).lower()
+def _told(error: OSError | ValueError) -> str:
+    # Not its own text, to which the library adds the address once more.
+    number = error.errno if isinstance(error, OSError) else None
+    return (os.strerror(number) if number else str(error) or type(error).__name__).lower()

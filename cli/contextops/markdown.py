@@ -8,41 +8,56 @@ from __future__ import annotations
 
 import re
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+# What follows backticks has none: "```x``` is code" is a line of a paragraph.
+_OPENING = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
+_CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})\s*")
 _LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)])(\s|$)")
+_START_OF_LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)]?)?")
+# Characters that tell whether a line is a list's.
+_TELLING = 16
 
 
 class Blocks:
-    """Take text piece by piece and give the blocks that it finishes."""
+    """Take text piece by piece and give the blocks that it finishes.
+
+    Joined by newlines they are the text, less white space at its end, and they are the same
+    however the text is cut.
+    """
 
     def __init__(self) -> None:
-        self._line = ""
+        self._line: list[str] = []
         self._lines: list[str] = []
         self._fence = ""
 
     def feed(self, text: str) -> list[str]:
         """Take the next words and give the blocks that are complete with them."""
-        *lines, self._line = (self._line + text).split("\n")
-        blocks = [block for line in lines for block in self._take(line)]
-        if self._line.strip() and self._ends_before(self._line):
+        blocks = []
+        if text:
+            self._line.append(text)
+        if "\n" in text:
+            *lines, rest = "".join(self._line).split("\n")
+            self._line = [rest] if rest else []
+            blocks = [block for line in lines for block in self._take(line)]
+        begun = "".join(self._line[:_TELLING])
+        if not _START_OF_LIST.fullmatch(begun) and self._ends_before(begun):
             blocks.append(self._cut())
         return blocks
 
     def close(self) -> list[str]:
         """Give what is left, finished or not."""
-        self._lines.append(self._line)
-        self._line = ""
+        self._lines.append("".join(self._line))
+        self._line.clear()
         return [block for block in [self._cut()] if block.strip()]
 
     def _take(self, line: str) -> list[str]:
         if self._fence:
             self._lines.append(line)
-            closing = line.strip()
-            if len(closing) >= len(self._fence) and set(closing) == {self._fence[0]}:
+            closing = _CLOSING.fullmatch(line)
+            if closing and closing[1].startswith(self._fence):
                 self._fence = ""
                 return [self._cut()]
             return []
-        opened = _FENCE.match(line)
+        opened = _OPENING.match(line)
         before = [self._cut()] if self._lines and (opened or self._ends_before(line)) else []
         self._lines.append(line)
         if opened:

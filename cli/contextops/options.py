@@ -4,8 +4,6 @@ They are understood before the subcommand and after it; what is typed later wins
 those of every command, ``OnlineCommand`` those that reach a server too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 

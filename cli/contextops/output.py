@@ -9,6 +9,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -35,6 +36,7 @@ _FORBIDDEN = [
     *range(0x2066, 0x206A),
 ]
 _SANITISED = {code: _visible(code) for code in _FORBIDDEN}
+_WHITE_SPACE = re.compile("[ \t\r\n\u2028\u2029]+")
 
 
 def sanitise(text: str) -> str:
@@ -47,7 +49,12 @@ def sanitise(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Sanitise, and fold white space, so that a foreign text stays on its line."""
-    return sanitise(" ".join(text.split()))
+    return sanitise(_WHITE_SPACE.sub(" ", text).strip(" "))
+
+
+def exactly(text: str) -> str:
+    """Sanitise what must stay as it is, a model's id say, with its line ends and tabs."""
+    return sanitise(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
 
 class AnswerWriter(Protocol):
@@ -117,7 +124,7 @@ class Printer:
 
     def lines(self, texts: Iterable[str]) -> None:
         """Print lines of text that are not the model's, sanitised, in one go."""
-        self.write("".join(f"{one_line(text)}\n" for text in texts).encode("utf-8", "replace"))
+        self.write("".join(f"{exactly(text)}\n" for text in texts).encode("utf-8", "replace"))
 
     def json(self, value: Any) -> None:
         """Print one JSON document: on one line in a pipe, indented on a terminal."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +37,6 @@ from contextops.settings import (
     origin_of,
     parse_key,
     redact,
-    split_key,
 )
 
 _PREFIX = "CONTEXTOPS_"
@@ -337,11 +337,11 @@ def _in_force_table(sources: Sources, name: str) -> Iterator[tuple[str, InForce]
         yield f"{name}.{key}", InForce(shown, _as_text(shown), given.origin)
 
 
-def look_up(found: Mapping[str, InForce], key: str) -> InForce | None:
+def look_up(found: Mapping[str, InForce], keys: Sequence[str]) -> InForce | None:
     """Give what is in force under a dotted key; a table's own name gives the whole of it."""
-    if key in found:
+    name, *inner = keys
+    if (key := ".".join(keys)) in found:
         return found[key]
-    name, *inner = split_key(key)
     entries = {
         entry.removeprefix(f"{name}."): each
         for entry, each in found.items()
@@ -384,7 +384,7 @@ def resolve(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     """
     sources = gather(typed, environ)
     is_local = sources.profile == LOCAL
-    base_url, api_path = ("", "/v1") if is_local else _where(sources)
+    base_url, api_path = ("", "/api") if is_local else _where(sources)
     key, headers, notes = _credentials(sources, base_url, environ)
     if not is_local and (key or any(map(is_secret_name, headers))):
         _refuse_plain_http(base_url, allowed=_value(sources, "allow_http"))
@@ -468,7 +468,7 @@ def _belongs_elsewhere(sources: Sources, given: Given, base_url: str) -> Origin 
     home = level.get("base_url")
     if home is None and given.level == STORED:
         home = _built_in()["base_url"]
-    if home is None or given.level == TYPED or not base_url:
+    if home is None or not base_url:
         return None
     origin = origin_of(home.value.url)
     return origin if origin != origin_of(base_url) else None
@@ -638,16 +638,16 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def _home_of_account() -> Path:
-    try:
+    if sys.platform != "win32":
         import pwd
 
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except (ImportError, KeyError, AttributeError):
-        raise ConfigFailure(
-            "cannot find the config file",
-            "there is no home folder",
-            "set HOME, or name the file with CONTEXTOPS_CONFIG",
-        ) from None
+        with suppress(KeyError):
+            return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    raise ConfigFailure(
+        "cannot find the config file",
+        "there is no home folder",
+        "set HOME, or name the file with CONTEXTOPS_CONFIG",
+    )
 
 
 def is_config_named(environ: Mapping[str, str] = os.environ) -> bool:

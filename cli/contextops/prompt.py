@@ -30,9 +30,11 @@ def gather(words: Sequence[str], *, reads_stdin: bool, max_prompt: int, note: No
     empty prompt and ``InputFailure`` for what is no UTF-8 or larger than ``max_prompt`` bytes.
     """
     if list(words) == ["-"]:
+        if not reads_stdin:
+            raise UsageFailure("- and -n exclude each other", remedy="leave one out")
         parts = [_standard_input(max_prompt, note)]
     else:
-        parts = [_argument(" ".join(words))]
+        parts = [_argument("the prompt", " ".join(words))]
         if reads_stdin and _is_meant(has_words=bool(words)):
             parts.append(_standard_input(max_prompt, note))
     prompt = "\n\n".join(part for part in parts if part.strip())
@@ -74,7 +76,7 @@ def parameters(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]
     """
     read: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     for pair in typed:
-        name, equals, text = pair.partition("=")
+        name, equals, text = _argument("--param", pair).partition("=")
         if not equals or not name:
             raise UsageFailure("--param is not NAME=VALUE", pair, "try: --param top_p=0.9")
         if name in _OTHER_WAYS:
@@ -99,13 +101,13 @@ def _value(text: str) -> Any:
         return text
 
 
-def _argument(text: str) -> str:
+def _argument(what: str, text: str) -> str:
     """Refuse words that are no UTF-8: Python holds their bytes as surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputFailure(
-            "the prompt is not UTF-8", f"character {error.start} of the words", "convert it first"
+            f"{what} is not UTF-8", f"character {error.start} of the words", "convert it first"
         ) from None
     return text
 
@@ -161,7 +163,8 @@ def _wait_for_input(note: Note) -> None:
 
 def _read(stream: BinaryIO, limit: int) -> bytes:
     data = bytearray()
-    while block := stream.read(_BLOCK):
+    while True:
+        block = stream.read(_BLOCK)
         data += block
         if len(data) > limit:
             raise InputFailure(
@@ -169,7 +172,9 @@ def _read(stream: BinaryIO, limit: int) -> bytes:
                 f"standard input has more than {limit} bytes",
                 "raise max_prompt",
             )
-    return bytes(data)
+        # A part of a block is the end: at a terminal, to ask again would want a second Ctrl-D.
+        if len(block) < _BLOCK:
+            return bytes(data)
 
 
 # Other sources ----------------------------------------------------------------------------

@@ -31,12 +31,16 @@ _FOLDED = re.compile(r"([45]\d\d): ")
 _NO_SUCH_MODEL = re.compile(
     r"\bmodel_not_found\b"
     r"|\bmodels?\b.{0,200}\b(not found|does ?n.t exist|does not exist|not exist|unknown)\b"
-    r"|\b(unknown|invalid|no such) model\b",
+    r"|\b(unknown|invalid|no such|not a valid) model\b",
     re.IGNORECASE | re.DOTALL,
 )
+_WANTS_TLS = re.compile(r"\bhttps (port|server)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
+_PAGE_START = 4096
+
 _CHECK_KEY = "check the key ('contextops config list --show-origin' says where it is from)"
+_USE_TLS = "use https:// in base_url"
 _CHECK_URL = "check base_url ('contextops config get base_url'): is it the server's root?"
 
 
@@ -46,7 +50,8 @@ def words(body: bytes) -> str:
     try:
         said = _said(jsontext.loads(text))
     except ValueError:
-        title = _TITLE.search(text) if text.startswith("<") else None
+        # A page's start: for each tag that is never closed, all that follows is looked through.
+        title = _TITLE.search(text, 0, _PAGE_START) if text.startswith("<") else None
         said = title[2] if title else text
     said = " ".join(said.split())
     return said if len(said) <= MAX_WORDS else f"{said[:MAX_WORDS]}…"
@@ -118,7 +123,7 @@ def _failure(
     if meant >= 500:
         return ServerFailure(f"the server failed ({status})", said, "try later", http_status=status)
     if 300 <= meant < 400:
-        target = headers.get("location", "elsewhere")
+        target = headers.get("location", "elsewhere")[:MAX_WORDS]
         return BadResponse(
             f"{where} redirects", f"{status} to {target}", _CHECK_URL, http_status=status
         )
@@ -142,7 +147,8 @@ def _failure(
         return BadResponse(
             f"{where} is unknown to the server", f"{status}: {said}", _CHECK_URL, http_status=status
         )
-    return Rejected(f"the server rejected the request ({status})", said, http_status=status)
+    remedy = _USE_TLS if _WANTS_TLS.search(said) else ""
+    return Rejected(f"the server rejected the request ({status})", said, remedy, http_status=status)
 
 
 def _auth_failure(status: int, said: str, *, is_providers: bool) -> Failure:

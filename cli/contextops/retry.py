@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ MAX_WAIT = 120.0
 
 _FIRST_DELAY = 0.5
 _LAST_DELAY = 8.0
-_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?", re.ASCII)
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
 def is_retried(method: str, status: int) -> bool:
@@ -28,7 +28,8 @@ def own_delay(attempt: int) -> float:
     """Give the seconds to wait after attempt 1, 2 …: doubled each time, less up to a quarter."""
     import random
 
-    full = min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** (attempt - 1))
+    # No power above 16: that of a thousandth attempt would be no float.
+    full = min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** min(attempt - 1, 16))
     return full * random.uniform(0.75, 1.0)  # noqa: S311 - spreads clients, hides nothing
 
 
@@ -49,8 +50,7 @@ def asked_delay(headers: Mapping[str, str], now: datetime | None = None) -> floa
 def _number(text: str) -> float | None:
     if not _DECIMAL.fullmatch(text.strip()):
         return None
-    number = float(text)
-    return number if math.isfinite(number) else None
+    return min(float(text), sys.float_info.max)
 
 
 def _until(text: str, now: datetime) -> float | None:

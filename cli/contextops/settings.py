@@ -83,10 +83,14 @@ class BaseUrl(NamedTuple):
     api_path: str | None
 
     def __str__(self) -> str:
-        """Give the shortest text that leads to the same place."""
-        if self.api_path == "/api" and not re.fullmatch(_API_TAIL, self.url):
-            return self.url
+        """Give the address with what it says of its API."""
         return self.url + (self.api_path or "")
+
+    @property
+    def shortest(self) -> str:
+        """Give the shortest text that leads to the same place."""
+        cuttable = self.api_path == "/api" and not re.fullmatch(_API_TAIL, self.url)
+        return self.url if cuttable else str(self)
 
 
 class Origin(NamedTuple):
@@ -326,7 +330,7 @@ def _check_json(name: str, value: Any, depth: int = 0) -> None:
     elif not (
         value is None
         or isinstance(value, str | bool)
-        or (isinstance(value, int) and abs(value) < 2**63)
+        or (isinstance(value, int) and -(2**63) <= value < 2**63)
         or (isinstance(value, float) and abs(value) < float("inf"))
     ):
         raise ValueError(f"{name} cannot be written as JSON")
@@ -601,7 +605,8 @@ def split_key(key: str) -> tuple[str, ...]:
     """Read a dotted key; a header's name may hold dots, so nothing lies below it."""
     name, *inner = key.split(".")
     if name not in SETTINGS:
-        raise ValueError(f"there is no setting {name}")
+        # A key of the other kind, in the wrong place, is not repeated.
+        raise ValueError(f"there is no setting {redact(name)}")
     if inner and not SETTINGS[name].is_table:
         raise ValueError(f"{name} has nothing below it")
     if not all(inner):
@@ -613,9 +618,8 @@ def keep(keys: tuple[str, ...], text: str) -> Any:
     """Read text as the value that a file keeps under these keys."""
     setting = SETTINGS[keys[0]]
     if len(keys) == 1:
-        value = setting.kind.keep(text)
-        setting.check(value)
-        return value
+        value = setting.check(setting.kind.keep(text))
+        return value.shortest if setting.kind is URL else setting.kind.keep(text)
     value = whole = parse_parameter(text) if setting.kind is PARAMS else text.strip()
     for key in reversed(keys[1:]):
         whole = {key: whole}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable
 
+from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.markdown import Markdown
 
 from contextops.markdown import Blocks
+
+_STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class MarkdownWriter:
@@ -45,7 +49,22 @@ class MarkdownWriter:
         console = Console(
             file=screen, force_terminal=True, no_color=self._no_color, highlight=False
         )
-        console.print(Markdown(block, code_theme="ansi_dark"))
+        console.print(_parsed(block))
         gap = "\n" if self._has_written else ""
         self._has_written = True
-        self._put(gap + screen.getvalue())
+        self._put(f"{gap}{_without_margins(screen.getvalue())}\n")
+
+
+def _parsed(block: str) -> Markdown:
+    """Parse all but HTML and images: Rich leaves out tags and addresses, and words with them."""
+    markdown = Markdown("", code_theme="ansi_dark", hyperlinks=False)
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    markdown.parsed = parser.disable("image").parse(block)
+    return markdown
+
+
+def _without_margins(shown: str) -> str:
+    """Leave out the empty lines around a block: Rich gives each kind of block others."""
+    lines = shown.split("\n")
+    filled = [number for number, line in enumerate(lines) if _STYLES.sub("", line).strip()]
+    return "\n".join(lines[filled[0] : filled[-1] + 1]) if filled else ""

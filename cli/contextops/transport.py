@@ -14,9 +14,9 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -31,6 +31,7 @@ from contextops.errors import (
     Truncated,
     Unreachable,
 )
+from contextops.refusal import MAX_WORDS
 
 # How far the thread may read ahead of whoever writes to a slow pipe.
 _READ_AHEAD = 1 << 20
@@ -38,18 +39,16 @@ _READ_AHEAD = 1 << 20
 _SHARE_OF_ONE_ADDRESS = 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request to send as it stands; ``url`` is absolute, ``headers`` go out as given."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """How to reach the server: through which proxy or socket, trusting whom."""
 
     proxy: str | None = None
@@ -111,11 +110,12 @@ class Transport:
                 # key; what of it is wanted is in the route.
                 trust_env=False,
             )
+        self._proxy = route.proxy
 
     def send(self, request: Request, deadlines: Deadlines) -> Response:
         """Send a request and wait for the head of its answer, which must be closed."""
         deadlines.begin()
-        exchange = _Exchange(self._client, request, deadlines)
+        exchange = _Exchange(self._client, request, deadlines, self._proxy)
         try:
             status, headers = exchange.head()
         except BaseException:
@@ -124,8 +124,7 @@ class Transport:
         return Response(status, headers, exchange)
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(NamedTuple):
     status: int
     headers: Mapping[str, str]
 
@@ -137,15 +136,19 @@ _CONNECTED, _SENT, _END = object(), object(), object()
 class _Exchange:
     """Run one request in a thread and hand over what happens, in order."""
 
-    def __init__(self, client: httpx.Client, request: Request, deadlines: Deadlines) -> None:
+    def __init__(
+        self, client: httpx.Client, request: Request, deadlines: Deadlines, proxy: str | None
+    ) -> None:
         self._client = client
         self._request = request
         self._deadlines = deadlines
+        self._proxy = proxy
         self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._put = self._taken = 0
         self._closed = False
         self._ended = False
         self._has_head = False
+        self._is_sending = False
         self._socket: socket.socket | None = None
         threading.Thread(target=self._run, name="exchange", daemon=True).start()
 
@@ -188,8 +191,11 @@ class _Exchange:
         if event.endswith(_OPENED):
             self._socket = info["return_value"].get_extra_info("socket")
         elif event.endswith(".send_request_headers.started"):
-            self._happened.put(_CONNECTED)
-        elif event.endswith(".send_request_body.complete"):
+            # What a proxy is asked first is a part of connecting.
+            self._is_sending = info["request"].method != b"CONNECT"
+            if self._is_sending:
+                self._happened.put(_CONNECTED)
+        elif event.endswith(".send_request_body.complete") and self._is_sending:
             self._happened.put(_SENT)
         if self._closed:
             self._hang_up()
@@ -250,8 +256,9 @@ class _Exchange:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def _failure(self, error: BaseException) -> BaseException:
-        host = httpx.URL(self._request.url).netloc.decode("ascii", "replace")
-        return _failure(error, host, has_head=self._has_head)
+        if self._proxy and self._socket is None and isinstance(error, httpx.ConnectError):
+            return _no_connection(error, f"the proxy {_host(self._proxy)}", "proxy")
+        return _failure(error, self._request.url, has_head=self._has_head)
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -311,8 +318,9 @@ def _explained(origin: str) -> Iterator[None]:
         ) from None
 
 
-def _failure(error: BaseException, host: str, *, has_head: bool) -> BaseException:
+def _failure(error: BaseException, url: str, *, has_head: bool) -> BaseException:
     """Translate what the library raised; the one table of its exceptions."""
+    host = _host(url)
     tls = _cause(error, ssl.SSLError)
     if tls is not None and not has_head:
         return _tls_failure(tls, host)
@@ -321,52 +329,70 @@ def _failure(error: BaseException, host: str, *, has_head: bool) -> BaseExceptio
     if isinstance(error, httpx.ProxyError):
         return Unreachable("cannot reach the server", f"the proxy says: {error}", "check the proxy")
     if isinstance(error, httpx.RemoteProtocolError):
-        return _protocol_failure(error, host, has_head=has_head)
-    if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        return _protocol_failure(error, url, has_head=has_head)
+    if isinstance(error, _UNSENDABLE):
         # Its text quotes headers, the key among them.
-        return ConfigFailure("cannot send the request", "a header or the URL is not valid HTTP")
+        return ConfigFailure(
+            "cannot send the request",
+            "a header or the URL is not valid HTTP",
+            "check base_url, the path and the headers",
+        )
+    if isinstance(error, httpx.ConnectError):
+        return _no_connection(error, host, "base_url")
     if isinstance(error, (httpx.NetworkError, OSError)):
-        if has_head:
-            return _cut()
-        return _network_failure(error, host)
+        return _cut() if has_head else _no_answer(url, _reason(error))
     return error
+
+
+# A label of a host's name that is too long, or a header beyond ASCII, is a UnicodeError.
+_UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)
+
+
+def _host(url: str) -> str:
+    try:
+        return httpx.URL(url).netloc.decode("ascii", "replace")
+    except httpx.InvalidURL:
+        return "the server"
 
 
 def _cut() -> Failure:
     return Truncated("the answer was cut off", "the connection broke before its end", "try again")
 
 
-def _network_failure(error: BaseException, host: str) -> Failure:
-    if _cause(error, socket.gaierror) is not None:
-        return Unreachable(
-            f"cannot reach {host}",
-            "its name cannot be resolved",
-            "check base_url ('contextops config get base_url')",
-        )
+def _reason(error: BaseException) -> str:
     reason = _cause(error, OSError)
     told = (reason.strerror if isinstance(reason, OSError) else None) or str(error)
-    return Unreachable(
-        f"cannot reach {host}",
-        told.lower(),
-        "check that the server runs and base_url ('contextops config get base_url')",
-    )
+    return told.lower()
 
 
-def _protocol_failure(error: Exception, host: str, *, has_head: bool) -> Failure:
+def _no_connection(error: BaseException, host: str, setting: str) -> Failure:
+    remedy = f"{setting} ('contextops config get {setting}')"
+    if _cause(error, socket.gaierror) is not None:
+        return Unreachable(f"cannot reach {host}", "its name cannot be resolved", f"check {remedy}")
+    return Unreachable(f"cannot reach {host}", _reason(error), f"check that it runs, and {remedy}")
+
+
+def _no_answer(url: str, why: str) -> Failure:
+    # A server that has TLS often hangs up on plain http.
+    hint = ", or https:// in base_url if it speaks TLS" if url.startswith("http:") else ""
+    return Unreachable(f"no answer from {_host(url)}", why, f"try again{hint}")
+
+
+def _protocol_failure(error: Exception, url: str, *, has_head: bool) -> Failure:
+    # It may quote a header line, however long.
+    told = str(error)[:MAX_WORDS]
     if has_head:
         # A body that ends early and one whose chunks are malformed: the library's texts differ,
         # its types do not.
         if "without sending complete" in str(error):
             return _cut()
-        return BadResponse("the answer is no valid HTTP", str(error), "check what is in between")
+        return BadResponse("the answer is no valid HTTP", told, "check what is in between")
     if "disconnected without" in str(error):
-        return Unreachable(
-            f"no answer from {host}", "it closed the connection without a word", "try again"
-        )
+        return _no_answer(url, "it closed the connection without a word")
     return BadResponse(
-        f"{host} does not speak HTTP as it should",
-        str(error),
-        "check the scheme and port of base_url ('contextops config get base_url')",
+        f"{_host(url)} does not speak HTTP as it should",
+        told,
+        "check scheme (http or https) and port of base_url ('contextops config get base_url')",
     )
 
 
@@ -374,6 +400,10 @@ def _tls_failure(error: BaseException, host: str) -> Failure:
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
         return TlsFailure(
             f"no TLS with {host}", "it seems to speak plain http", "use http:// in base_url"
+        )
+    if "CERTIFICATE_REQUIRED" in str(error):
+        return TlsFailure(
+            f"no TLS with {host}", "it wants a certificate of yours", "name it with client_cert"
         )
     reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
     return TlsFailure(

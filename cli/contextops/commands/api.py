@@ -1,10 +1,7 @@
 """``contextops api``: any other endpoint of the server, with the same key and statuses."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -111,17 +108,19 @@ def _part(field: str) -> tuple[str, str | None, bytes]:
     return name, None, value.encode("utf-8", "surrogateescape")
 
 
-def _head(reply: Reply) -> list[str]:
+def _head(reply: "Reply") -> list[str]:
+    from http import HTTPStatus
+
     with suppress(ValueError):
         return [f"HTTP {reply.status} {HTTPStatus(reply.status).phrase}", *_fields(reply), ""]
     return [f"HTTP {reply.status}", *_fields(reply), ""]
 
 
-def _fields(reply: Reply) -> list[str]:
+def _fields(reply: "Reply") -> list[str]:
     return [f"{name}: {value}" for name, value in reply.headers.items()]
 
 
-def _is_web_page(reply: Reply) -> bool:
+def _is_web_page(reply: "Reply") -> bool:
     return reply.headers.get("content-type", "").startswith("text/html")
 
 
@@ -130,7 +129,7 @@ def _wants_html(runtime: Runtime) -> bool:
     return any(name.lower() == "accept" and "text/html" in value for name, value in headers)
 
 
-def _show(reply: Reply, printer: Printer) -> None:
+def _show(reply: "Reply", printer: Printer) -> None:
     """Print the body: as it comes in a pipe, fit to be read on a terminal."""
     if not printer.stdout_is_terminal:
         for block in reply.blocks():

@@ -1,7 +1,5 @@
 """``contextops chat``: ask a model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """``contextops completion``: the scripts that make shells complete the command."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated

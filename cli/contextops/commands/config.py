@@ -1,7 +1,5 @@
 """``contextops config``: see and change what is stored."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -135,7 +133,7 @@ def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
     is none.
     """
     runtime: Runtime = ctx.obj
-    found = profiles.look_up(_in_force(runtime), ".".join(_readable(key)))
+    found = profiles.look_up(_in_force(runtime), _readable(key))
     if found is None:
         raise ConfigFailure(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
     if as_json:

@@ -1,7 +1,5 @@
 """``contextops help``: what no single command's help can say."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

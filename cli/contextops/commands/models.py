@@ -1,7 +1,5 @@
 """``contextops models``: what the server offers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase

@@ -1,7 +1,5 @@
 """``contextops serve``: a local deployment to try things on, with the embedded demo model."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import time
@@ -61,7 +59,7 @@ def serve(
         _wait(engine)
 
 
-def _client_profile(runtime: Runtime, listener: Listener) -> Profile:
+def _client_profile(runtime: Runtime, listener: "Listener") -> Profile:
     """Settle what a client that is sent to this server would use: its key is ours."""
     typed = {**runtime.typed, "base_url": listener.base_url}
     if profiles.resolve(runtime.typed).is_local:
@@ -70,7 +68,7 @@ def _client_profile(runtime: Runtime, listener: Listener) -> Profile:
     return profiles.resolve(typed)
 
 
-def _introduce(engine: Engine, listener: Listener, printer: Printer) -> None:
+def _introduce(engine: "Engine", listener: "Listener", printer: Printer) -> None:
     printer.note(
         f"serving {engine.model} at {engine.base_url}/api until Ctrl-C: "
         "a demo model, fluent and often wrong"
@@ -82,7 +80,7 @@ def _introduce(engine: Engine, listener: Listener, printer: Printer) -> None:
         )
 
 
-def _export_line(engine: Engine) -> str:
+def _export_line(engine: "Engine") -> str:
     variables = {"CONTEXTOPS_BASE_URL": engine.base_url, "CONTEXTOPS_API_KEY": engine.api_key}
     if sys.platform == "win32":
         return "; ".join(f"$env:{name} = '{value}'" for name, value in variables.items())
@@ -90,7 +88,7 @@ def _export_line(engine: Engine) -> str:
     return f"export {' '.join(words)}"
 
 
-def _wait(engine: Engine) -> NoReturn:
+def _wait(engine: "Engine") -> NoReturn:
     """Sleep until a signal ends us, or the engine ends by itself."""
     while True:
         if failure := engine.failure():

@@ -1,0 +1,338 @@
+# Completion of contextops in bash, from 3.2 on. It needs nothing but bash, and starts no program.
+#
+# What stands between the two marks is written by generate.py; the rest is written by hand.
+
+# --- generated: begin ---
+_contextops_settings='
+    base_url=TEXT api_path=TEXT api_key=TEXT api_key_file=FILE api_key_command=TEXT model=TEXT
+    system=@FILE params=TEXT headers=TEXT connect_timeout=TEXT first_token_timeout=TEXT
+    idle_timeout=TEXT max_time=TEXT retries=TEXT allow_http=true|false ca_bundle=FILE
+    client_cert=FILE proxy=TEXT insecure=true|false session=TEXT max_answer=TEXT max_event=TEXT
+    max_body=TEXT max_prompt=TEXT default_profile=PROFILE
+'
+
+# Tell what a command takes: options, as NAME=KIND where a value follows, and the KIND
+# of each argument. A KIND is auto|always|never, or one that _contextops_values knows.
+_contextops_takes() {
+    local every='
+        --profile=PROFILE --local --color=auto|always|never --quiet -q --help -h
+    '
+    local connection='
+        --base-url=TEXT --api-key-file=FILE --header=TEXT -H=TEXT --connect-timeout=TEXT
+        --first-token-timeout=TEXT --idle-timeout=TEXT --max-time=TEXT --retries=TEXT --allow-http
+    '
+    subcommands='' options='' arguments=''
+    case $1 in
+    '')
+        subcommands='chat models config api serve completion help'
+        options="$every $connection
+            --version -V"
+        ;;
+    'chat')
+        subcommands='send'
+        options="$every $connection"
+        ;;
+    'chat send')
+        options="$every $connection
+            --model=TEXT -m=TEXT --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
+            --max-tokens=TEXT --param=TEXT --no-stdin -n --stream --no-stream --usage --json"
+        arguments='TEXT...'
+        ;;
+    'models')
+        subcommands='list'
+        options="$every $connection"
+        ;;
+    'models list')
+        options="$every $connection
+            --refresh --json --jsonl"
+        arguments='TEXT...'
+        ;;
+    'config')
+        subcommands='set get list unset use path edit'
+        options="$every $connection"
+        ;;
+    'config set')
+        options="$every"
+        arguments='SETTING...'
+        ;;
+    'config get')
+        options="$every $connection
+            --json"
+        arguments='READABLE'
+        ;;
+    'config list')
+        options="$every $connection
+            --show-origin --json"
+        ;;
+    'config unset')
+        options="$every"
+        arguments='KEY...'
+        ;;
+    'config use')
+        options="$every
+            --json"
+        arguments='PROFILE'
+        ;;
+    'config path')
+        options="$every"
+        ;;
+    'config edit')
+        options="$every"
+        ;;
+    'api')
+        options="$every $connection
+            --data=@FILE -d=@FILE --form=NAME=@FILE -F=NAME=@FILE --include -i"
+        arguments='GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS TEXT'
+        ;;
+    'serve')
+        options="$every
+            --host=TEXT --port=TEXT --model-file=FILE"
+        ;;
+    'completion')
+        options="$every"
+        arguments='bash|zsh|fish'
+        ;;
+    'help')
+        options="$every"
+        arguments='exit-codes|environment'
+        ;;
+    *) return 1 ;;
+    esac
+}
+# --- generated: end ---
+
+_contextops() {
+    local IFS=$' \t\n'
+    local i word words cur blank line=${COMP_LINE:0:COMP_POINT}
+    COMPREPLY=()
+    if [[ ${COMP_WORDS[COMP_CWORD - 1]} == *[\<\>] ]]; then
+        # Where input comes from, or output goes to.
+        compopt -o default 2>/dev/null
+        return
+    fi
+    # bash 4 cuts words at = : @ too; put together again what will be one word of the command line.
+    words=()
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        blank=${line%%[![:space:]]*}
+        line=${line#"$blank"}
+        # What stands behind the cursor does not count.
+        ((i == COMP_CWORD)) && word=$line
+        if ((i > 0)) && [[ -z $blank ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            words[${#words[@]}]=$word
+        fi
+        line=${line#"$word"}
+    done
+    cur=${words[${#words[@]} - 1]}
+
+    # Follow the line: which command, which of its arguments, or the value of which option.
+    local command='' subcommands options arguments seen kind before pending='' ended=''
+    seen=()
+    _contextops_takes ''
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        word=${words[i]}
+        if [[ $pending ]]; then
+            pending=''
+        elif [[ ! $ended && $word == -- ]]; then
+            ended=1
+        elif [[ ! $ended && $word == -?* ]]; then
+            _contextops_option "$word"
+            [[ $before ]] || pending=$kind
+        elif [[ $subcommands ]]; then
+            command=${command:+$command }$word
+            ended=''
+            _contextops_takes "$command" || return 0
+        else
+            seen[${#seen[@]}]=$word
+        fi
+    done
+
+    # An answer is $prefix and what $value can become, less what of the word readline leaves alone.
+    local prefix='' value=$cur quoted='' untouched=${cur%"$2"}
+    if [[ $pending ]]; then
+        _contextops_values "$pending"
+    elif [[ ! $ended && $cur == -* ]]; then
+        _contextops_option "$cur"
+        if [[ $before ]]; then
+            prefix=$before value=${cur#"$before"}
+            _contextops_values "$kind"
+        else
+            for word in $options; do
+                _contextops_offer "${word%%=*}"
+            done
+        fi
+    elif [[ $subcommands ]]; then
+        # shellcheck disable=SC2086  # words
+        _contextops_offer $subcommands
+    else
+        _contextops_argument
+    fi
+}
+
+# Tell what value an option takes: kind is '' for a flag, and before is what comes before a value in
+# the same word ('' where the value is the next word).
+_contextops_option() {
+    local n
+    kind='' before=''
+    if [[ $1 == --*=* ]]; then
+        before=${1%%=*}=
+        _contextops_kind "${1%%=*}" "$options"
+    elif [[ $1 == --* ]]; then
+        _contextops_kind "$1" "$options"
+    else
+        # Letters may share a dash, -nq, and the last of them takes the value: -nmMODEL, -nm MODEL.
+        for ((n = 1; n < ${#1}; n++)); do
+            _contextops_kind "-${1:n:1}" "$options"
+            if [[ $kind ]]; then
+                ((n + 1 == ${#1})) || before=${1:0:n+1}
+                return
+            fi
+        done
+    fi
+}
+
+# Find NAME among NAME=KIND.
+_contextops_kind() {
+    local entry
+    kind=''
+    for entry in $2; do
+        [[ $entry == "$1="* ]] && kind=${entry#*=}
+    done
+}
+
+_contextops_argument() {
+    local kinds
+    # shellcheck disable=SC2206  # words
+    kinds=($arguments)
+    if ((${#seen[@]} < ${#kinds[@]})); then
+        kind=${kinds[${#seen[@]}]}
+    elif [[ $arguments == *... ]]; then
+        kind=${kinds[${#kinds[@]} - 1]}
+    else
+        return
+    fi
+    _contextops_values "${kind%...}"
+}
+
+# Offer what a KIND stands for.
+_contextops_values() {
+    if [[ $value == [\"\']* ]]; then
+        quoted=1 prefix+=${value:0:1} value=${value:1}
+    fi
+    case $1 in
+    '' | TEXT) ;;
+    FILE) _contextops_files ;;
+    @FILE)
+        if [[ $value == @* ]]; then
+            prefix+=@ value=${value#@}
+            _contextops_files
+        fi
+        ;;
+    NAME=@FILE)
+        if [[ $value == *=@* ]]; then
+            prefix+=${value%%=@*}=@ value=${value#*=@}
+            _contextops_files
+        fi
+        ;;
+    PROFILE) _contextops_profiles ;;
+    KEY) _contextops_keys '' ;;
+    READABLE)
+        _contextops_keys ''
+        _contextops_offer profile
+        ;;
+    SETTING) _contextops_setting ;;
+    *)
+        local IFS='|'
+        # shellcheck disable=SC2086  # words
+        _contextops_offer $1
+        ;;
+    esac
+}
+
+_contextops_offer() {
+    local each
+    for each; do
+        [[ $quoted ]] || printf -v each %q "$each"
+        if [[ $each == "$value"* ]]; then
+            each=$prefix$each
+            COMPREPLY[${#COMPREPLY[@]}]=${each#"$untouched"}
+        fi
+    done
+}
+
+_contextops_keys() {
+    local entry
+    for entry in $_contextops_settings; do
+        _contextops_offer "${entry%%=*}$1"
+    done
+}
+
+# Complete KEY VALUE, or KEY=VALUE...
+_contextops_setting() {
+    if [[ $value == *=* ]]; then
+        _contextops_kind "${value%%=*}" "$_contextops_settings"
+        prefix+=${value%%=*}= value=${value#*=}
+        _contextops_values "$kind"
+    elif ((${#seen[@]} == 0)); then
+        _contextops_keys ''
+    elif [[ ${seen[0]} == *=* ]]; then
+        compopt -o nospace 2>/dev/null
+        _contextops_keys '='
+    elif ((${#seen[@]} == 1)); then
+        _contextops_kind "${seen[0]}" "$_contextops_settings"
+        _contextops_values "$kind"
+    fi
+}
+
+_contextops_profiles() {
+    local file=${CONTEXTOPS_CONFIG-} line name names
+    # What can be written without quotes, and what stands between them, less escapes.
+    local header="^[[:space:]]*\[[[:space:]]*profiles[[:space:]]*\.[[:space:]]*"
+    header+="(([A-Za-z0-9_-]+)|\"([^\"\\[:cntrl:]]+)\"|'([^'[:cntrl:]]+)')[[:space:]]*[].]"
+    if [[ ! $file ]]; then
+        file=${XDG_CONFIG_HOME-}
+        [[ $file == /* ]] || file=~/.config
+        file+=/contextops/config.toml
+    fi
+    names=(default local)
+    if [[ -f $file && -r $file ]]; then
+        while read -r line || [[ $line ]]; do
+            if [[ $line =~ $header ]]; then
+                name=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}
+                # [profiles.work] and [profiles.work.params] are one.
+                for line in "${names[@]}"; do
+                    [[ $line == "$name" ]] && continue 2
+                done
+                names[${#names[@]}]=$name
+            fi
+        done <"$file"
+    fi
+    _contextops_offer "${names[@]}"
+}
+
+# Complete the rest of the word as the name of a file.
+_contextops_files() {
+    local file
+    if [[ $prefix == "$untouched" ]]; then
+        # Readline does it best: it knows quotes, ~ and folders.
+        compopt -o default 2>/dev/null
+        return
+    fi
+    # It would look for "@name".
+    while read -r file; do
+        if [[ -d $file ]]; then
+            file+=/
+            compopt -o nospace 2>/dev/null
+        fi
+        _contextops_offer "$file"
+    done < <(compgen -f -- "$value")
+}
+
+if type compopt >/dev/null 2>&1; then
+    complete -F _contextops contextops
+else
+    # Before bash 4 there is no telling when: file names stand in where there is nothing to offer.
+    complete -o default -F _contextops contextops
+fi

@@ -1,0 +1,270 @@
+# Completion of contextops in fish, from 3.0 on. It starts no program.
+#
+# What stands between the two marks is written by generate.py; the rest is written by hand.
+
+# Set __contextops_command ("chat send") and __contextops_arguments to what the line names so far.
+function __contextops_line
+    set -l tokens (commandline -opc)
+    set -e tokens[1]
+    # Every condition asks; the line is read once.
+    set -l typed "typed: "(string escape -- $tokens | string join ' ')
+    test "$typed" = "$__contextops_typed"
+    and return
+    set -g __contextops_typed $typed
+    set -g __contextops_command ''
+    set -g __contextops_arguments
+    set -l with_value (__contextops_with_value '')
+    set -l pending
+    set -l ended
+    for token in $tokens
+        if set -q pending[1]
+            set pending
+        else if set -q ended[1]; or not string match -q -- '-?*' $token
+            if contains -- "$__contextops_command" $__contextops_groups
+                set __contextops_command (string trim -- "$__contextops_command $token")
+                set with_value (__contextops_with_value $__contextops_command)
+                set ended
+            else
+                set -a __contextops_arguments $token
+            end
+        else if test "x$token" = x--
+            set ended yes
+        else if string match -qr -- '^--[^=]*$' $token
+            contains -- $token $with_value
+            and set pending yes
+        else if not string match -q -- '--*' $token
+            # Letters may share a dash, and the last of them takes the value: -nmMODEL, -nm MODEL.
+            set -l letters (string sub -s 2 -- $token)
+            while test -n "$letters"
+                set -l option -(string sub -l 1 -- $letters)
+                set letters (string sub -s 2 -- $letters)
+                if contains -- $option $with_value
+                    test -z "$letters"
+                    and set pending yes
+                    break
+                end
+            end
+        end
+    end
+end
+
+# Tell whether the line is in a command and, where a position is given, at this argument of it: 1 is
+# the first, and 1+ the first or a later one.
+function __contextops_in -a command position
+    __contextops_line
+    test "$__contextops_command" = "$command"
+    or return
+    set -l at (math (count $__contextops_arguments) + 1)
+    switch "$position"
+        case ''
+            return 0
+        case '*+'
+            test $at -ge (string replace + '' $position)
+        case '*'
+            test $at -eq $position
+    end
+end
+
+function __contextops_in_any
+    __contextops_line
+    contains -- "$__contextops_command" $__contextops_commands
+end
+
+function __contextops_in_online
+    __contextops_line
+    contains -- "$__contextops_command" $__contextops_online
+end
+
+function __contextops_profiles
+    set -l file $CONTEXTOPS_CONFIG
+    if test -z "$file"
+        set file ~/.config
+        string match -q '/*' -- $XDG_CONFIG_HOME; and set file $XDG_CONFIG_HOME
+        set file $file/contextops/config.toml
+    end
+    printf '%s\n' default local
+    test -f $file -a -r $file
+    # What can be written without quotes, and what stands between them, less escapes.
+    and string replace -rf '^\s*\[\s*profiles\s*\.\s*(?|([\w-]+)|"([^"\\\\[:cntrl:]]+)"|\'([^\'[:cntrl:]]+)\')\s*[].].*' '$1' <$file
+end
+
+# Print what there is of a value: what is given, or the word at the cursor less its option.
+function __contextops_typed
+    set -q argv[1]
+    and printf '%s\n' $argv
+    or string replace -r '^(?:--[^=]*=|-\w)' '' -- (string unescape -- (commandline -ct))
+end
+
+function __contextops_file
+    complete -C "'' "(string escape -- (__contextops_typed $argv))
+end
+
+function __contextops_at_file
+    set -l parts (string match -r '^@(.*)' -- (__contextops_typed $argv))
+    and __contextops_file "$parts[2]" | string replace -r '^' @
+end
+
+function __contextops_form
+    set -l parts (string match -r '^([^=]+=@)(.*)' -- (__contextops_typed))
+    and __contextops_file "$parts[3]" | string replace -r '^' $parts[2]
+end
+
+function __contextops_readable
+    __contextops_keys
+    printf '%s\t%s\n' profile 'the profile in use'
+end
+
+# Complete KEY VALUE, or KEY=VALUE...
+function __contextops_setting
+    set -l first $__contextops_arguments[1]
+    set -l parts (string match -r '^([^=]+)=(.*)' -- (__contextops_typed))
+    if set -q parts[1]
+        __contextops_value $parts[2] "$parts[3]" | string replace -r '^' $parts[2]=
+    else if test -z "$first"
+        __contextops_keys
+    else if string match -q '*=*' -- $first
+        __contextops_keys | string replace \t =\t
+    else if test (count $__contextops_arguments) -eq 1
+        __contextops_value $first
+    end
+end
+
+# --- generated: begin ---
+set -g __contextops_commands '' chat 'chat send' models 'models list' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' api serve completion help
+set -g __contextops_groups '' chat models config
+set -g __contextops_online '' chat 'chat send' models 'models list' config 'config get' 'config list' api
+
+# Print the options of a command whose value may be the next word.
+function __contextops_with_value
+    printf '%s\n' --profile --color
+    contains -- $argv[1] $__contextops_online
+    and printf '%s\n' --base-url --api-key-file --header -H --connect-timeout --first-token-timeout --idle-timeout --max-time --retries
+    switch $argv[1]
+        case 'chat send'
+            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param
+        case api
+            printf '%s\n' --data -d --form -F
+        case serve
+            printf '%s\n' --host --port --model-file
+    end
+end
+
+function __contextops_keys
+    printf '%s\t%s\n' base_url 'the server, e.g. https://ai.example.com'
+    printf '%s\t%s\n' api_path 'where its API begins: /api, or /v1'
+    printf '%s\t%s\n' api_key 'the key itself'
+    printf '%s\t%s\n' api_key_file 'a file that holds the key'
+    printf '%s\t%s\n' api_key_command 'a command that prints the key; no shell runs it'
+    printf '%s\t%s\n' model 'the model to ask'
+    printf '%s\t%s\n' system 'the system message, or @FILE'
+    printf '%s\t%s\n' params 'request parameters by name'
+    printf '%s\t%s\n' headers 'headers to send, by name'
+    printf '%s\t%s\n' connect_timeout 'the limit for connecting'
+    printf '%s\t%s\n' first_token_timeout 'the limit from the request to the first word'
+    printf '%s\t%s\n' idle_timeout 'the limit between two words'
+    printf '%s\t%s\n' max_time 'the limit for the whole'
+    printf '%s\t%s\n' retries 'how often to try again'
+    printf '%s\t%s\n' allow_http 'whether the key may go to a public address over plain http'
+    printf '%s\t%s\n' ca_bundle 'the certificates to trust, in PEM'
+    printf '%s\t%s\n' client_cert 'the certificate and key to show, in PEM'
+    printf '%s\t%s\n' proxy 'the proxy, instead of the environment\'s'
+    printf '%s\t%s\n' insecure 'whether the server\'s certificate goes unchecked'
+    printf '%s\t%s\n' session 'the conversation to continue'
+    printf '%s\t%s\n' max_answer 'the limit for an answer\'s text'
+    printf '%s\t%s\n' max_event 'the limit for one server-sent event'
+    printf '%s\t%s\n' max_body 'the limit for a JSON answer'
+    printf '%s\t%s\n' max_prompt 'the limit for the request\'s text'
+    printf '%s\t%s\n' default_profile 'the profile where none is named'
+end
+
+function __contextops_value
+    switch $argv[1]
+        case api_key_file ca_bundle client_cert
+            __contextops_file $argv[2]
+        case system
+            __contextops_at_file $argv[2]
+        case allow_http insecure
+            printf '%s\n' true false
+        case default_profile
+            __contextops_profiles $argv[2]
+    end
+end
+
+complete -c contextops -f
+complete -c contextops -n __contextops_in_any -l profile -r -f -a '(__contextops_profiles)' -d 'Use this profile of the config file'
+complete -c contextops -n __contextops_in_any -l local -d 'Use the embedded demo model: fluent, offline, often wrong'
+complete -c contextops -n __contextops_in_any -l color -r -f -a 'auto always never' -d 'Colour and rendering: auto, always or never'
+complete -c contextops -n __contextops_in_any -l quiet -s q -d 'No notes on stderr, only errors'
+complete -c contextops -n __contextops_in_any -l help -s h -d 'Show this message and exit'
+complete -c contextops -n __contextops_in_online -l base-url -r -f -d 'The server, e.g. https://ai.example.com'
+complete -c contextops -n __contextops_in_online -l api-key-file -r -F -d 'Read the key from this file'
+complete -c contextops -n __contextops_in_online -l header -s H -r -f -d 'Send this header too; may be given again'
+complete -c contextops -n __contextops_in_online -l connect-timeout -r -f -d 'For connecting [10s]'
+complete -c contextops -n __contextops_in_online -l first-token-timeout -r -f -d 'From the request to the first word [5m]'
+complete -c contextops -n __contextops_in_online -l idle-timeout -r -f -d 'Between two words [2m]'
+complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'For the whole; 0 is no limit [none; 30s for models]'
+complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Try again so often at most [2]'
+complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
+
+complete -c contextops -n "__contextops_in ''" -a chat -d 'Ask a model'
+complete -c contextops -n "__contextops_in ''" -a models -d 'See what the server offers'
+complete -c contextops -n "__contextops_in ''" -a config -d 'See and change the settings'
+complete -c contextops -n "__contextops_in ''" -a api -d 'Send a request to any endpoint and print the body of its answer'
+complete -c contextops -n "__contextops_in ''" -a serve -d 'Serve the embedded demo model, fluent and often wrong, until Ctrl-C'
+complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
+complete -c contextops -n "__contextops_in ''" -a help -d 'Explain the exit statuses or the environment variables'
+complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Say which'
+
+complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
+
+complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -d 'Ask this model [the only one there is]'
+complete -c contextops -n "__contextops_in 'chat send'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
+complete -c contextops -n "__contextops_in 'chat send'" -l temperature -s t -r -f -d '0 is the least random'
+complete -c contextops -n "__contextops_in 'chat send'" -l max-tokens -r -f -d 'Let the answer be so long at most'
+complete -c contextops -n "__contextops_in 'chat send'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
+complete -c contextops -n "__contextops_in 'chat send'" -l no-stdin -s n -d 'Leave standard input alone'
+complete -c contextops -n "__contextops_in 'chat send'" -l stream -d 'Ask for the answer word by word'
+complete -c contextops -n "__contextops_in 'chat send'" -l no-stream -d 'Undo --stream'
+complete -c contextops -n "__contextops_in 'chat send'" -l usage -d 'Say on stderr how many tokens it took'
+complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
+
+complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
+complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
+complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
+
+complete -c contextops -n "__contextops_in config" -a set -d 'Store settings'
+complete -c contextops -n "__contextops_in config" -a get -d 'Print a value in force'
+complete -c contextops -n "__contextops_in config" -a list -d 'List the values in force'
+complete -c contextops -n "__contextops_in config" -a unset -d 'Remove settings, or a profile'
+complete -c contextops -n "__contextops_in config" -a use -d 'Make a profile the default one, or list the profiles'
+complete -c contextops -n "__contextops_in config" -a path -d 'Print where the config file is, or would be'
+complete -c contextops -n "__contextops_in config" -a edit -d 'Open the config file in an editor'
+
+complete -c contextops -n "__contextops_in 'config set' 1+" -f -a '(__contextops_setting)'
+
+complete -c contextops -n "__contextops_in 'config get' 1" -f -a '(__contextops_readable)'
+complete -c contextops -n "__contextops_in 'config get'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in 'config list'" -l show-origin -d 'Say where each value comes from'
+complete -c contextops -n "__contextops_in 'config list'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contextops_keys)'
+
+complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
+complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'
+complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Send this body; from a file with \'@\', from standard input with \'-\''
+complete -c contextops -n "__contextops_in api" -l form -s F -r -f -a '(__contextops_form)' -d 'Upload a file, or send a field as NAME=VALUE; may be given again'
+complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the answer\'s status and headers first'
+
+complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Listen there; 0.0.0.0 is the whole network'
+complete -c contextops -n "__contextops_in serve" -l port -r -f -d '0 takes one that is free'
+complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'A GGUF file in place of the demo model [CONTEXTOPS_LOCAL_MODEL]'
+
+complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
+
+complete -c contextops -n "__contextops_in help 1" -f -a 'exit-codes environment'
+# --- generated: end ---

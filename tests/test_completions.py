@@ -1,0 +1,495 @@
+"""The completion scripts in their own shells: a real TAB, and what it answers."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import subprocess
+import sys
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import typer
+
+from contextops.app import app
+from contextops.settings import SETTINGS
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these are shells of POSIX")
+
+SCRIPTS = Path(__file__).parents[1] / "completions"
+
+CONFIG = """
+default_profile = "work"
+
+[profiles.work]
+base_url = "https://ai.example.com"
+
+[profiles.work.params]
+temperature = 0.2
+
+[profiles."my lab"]  # has a blank
+[ profiles . 'x.y' ]
+[templates.brief]
+"""
+PROFILES = {"default", "local", "work", "my lab", "x.y"}
+KEYS = {*SETTINGS, "default_profile"}
+
+
+# --- the shells -----------------------------------------------------------------------------------
+
+
+class Fish:
+    """fish, which tells what a TAB would offer."""
+
+    load = "source SCRIPTS/contextops.fish"
+
+    def __init__(self, place, load=""):
+        self.place = place
+        self._load = (load or self.load).replace("SCRIPTS", str(SCRIPTS))
+
+    def offers(self, line):
+        """Give the words that the last one can become."""
+        return set(self.helps(line))
+
+    def helps(self, line):
+        told = self.run(f"{self._load}; complete -C $argv", line)
+        assert told.stderr == ""
+        return dict(f"{each}\t".split("\t")[:2] for each in told.stdout.splitlines())
+
+    def becomes(self, line):
+        """Give the words that the command would get after a TAB."""
+        (only,) = self.offers(line)
+        return [*line.split(" ")[1:-1], only]
+
+    def run(self, *command):
+        return subprocess.run(
+            [shutil.which("fish"), "--no-config", "-c", *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.place.work,
+            env=self.place.environment,
+        )
+
+    def close(self):
+        pass
+
+
+class OnTerminal:
+    """A shell that is typed to on a pseudo-terminal.
+
+    It says what it has to say between two control characters, apart from what it draws.
+    """
+
+    def __init__(self, place, load=""):
+        self.place = place
+        pexpect = pytest.importorskip("pexpect", exc_type=ImportError)
+        rc = place.home / self.rc
+        text = f"{load or self.load}\n{self.setup}"
+        rc.write_text(text.replace("SCRIPTS", str(SCRIPTS)), encoding="utf-8")
+        program, *words = self.argv
+        with warnings.catch_warnings():
+            # From 3.12 on forking beside threads warns; the child does nothing but exec.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._terminal = pexpect.spawn(
+                shutil.which(program),
+                [word.replace("RC", str(rc)) for word in words],
+                env={**place.environment, "ZDOTDIR": str(place.home)},
+                cwd=place.work,
+                dimensions=(100, 200),
+                encoding="utf-8",
+                timeout=10,
+            )
+        self._terminal.delaybeforesend = None
+        self._said()
+
+    def _said(self):
+        self._terminal.expect("\x1e([^\x1f]*)\x1f")
+        return self._terminal.match[1].replace("\r\n", "\n").split("\n")
+
+    def offers(self, line):
+        """Give the words that the last one can become."""
+        self._terminal.send(f"{line}\t")
+        seen, *offered = self._said()
+        # Ctrl-U
+        self._terminal.send("\x15")
+        # A shell may see only the end of the word, such as what stands behind its "=".
+        before = line.rpartition(" ")[2].removesuffix(seen)
+        return {f"{before}{each}" for each in offered if each}
+
+    def becomes(self, line):
+        """Give the words that the command would get after a TAB."""
+        self._terminal.send(f"{line}\t")
+        self._said()
+        self._terminal.send("\r")
+        return self._said()
+
+    def shows(self, line):
+        """Give what the terminal shows for the list of the answers."""
+        self._terminal.send(f"{line}\t")
+        self._said()
+        self._terminal.send("\x15say\r")
+        self._terminal.expect("\x1e\x1f")
+        return self._terminal.before
+
+    def run(self, command):
+        self._terminal.send(f"{command}; say\r")
+        self._said()
+
+    def close(self):
+        self._terminal.close(force=True)
+
+
+class Bash(OnTerminal):
+    """bash."""
+
+    rc = ".bashrc"
+    argv = ("bash", "--noprofile", "--rcfile", "RC", "-i")
+    load = "source SCRIPTS/contextops.bash"
+    setup = r"""
+        say() { local IFS=$'\n'; printf '\x1e%s\x1f' "$*"; }
+        contextops() { say "$@"; }
+        answer() { _contextops "$@"; say "$2" "${COMPREPLY[@]}"; }
+        eval "$(complete -p contextops | { read -r line; echo "${line/_contextops/answer}"; })"
+        command_not_found_handle() { echo "$1" >>started; }
+        bind 'set completion-query-items 0'
+        bind 'set page-completions off'
+        PS1='$ '
+        say
+    """
+
+
+class Zsh(OnTerminal):
+    """zsh, with the script where it is autoloaded from."""
+
+    rc = ".zshrc"
+    argv = ("zsh", "-d", "-i")
+    load = "fpath=(SCRIPTS $fpath); autoload -Uz compinit; compinit -u -D"
+    setup = r"""
+        say() { print -rn -- $'\x1e'"${(F)@}"$'\x1f' }
+        contextops() { say "$@" }
+        compadd() {
+            # Not where it is only asked what would match.
+            if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then
+                local -a hits
+                local suffix
+                ((${@[(I)-S]})) && suffix=${@[${@[(i)-S]} + 1]}
+                builtin compadd -A hits "$@"
+                offered+=($IPREFIX$^hits$suffix)
+            fi
+            builtin compadd "$@"
+        }
+        answer() {
+            local word=${LBUFFER##* }
+            offered=()
+            zle expand-or-complete
+            say "$word" "$offered[@]"
+        }
+        zle -N answer
+        bindkey '^I' answer
+        # It is not to ask whether all is to be shown.
+        LISTMAX=1000
+        command_not_found_handler() { echo "$1" >>started }
+        PS1='$ '
+        say
+    """
+
+
+SHELLS = {"bash": Bash, "zsh": Zsh, "fish": Fish}
+
+
+class Place:
+    """A home with profiles, a folder with files, and no program but those that must not start."""
+
+    def __init__(self, folder, **environment):
+        self.home, self.work, programs = (folder / name for name in ("home", "work", "programs"))
+        self.started = self.work / "started"
+        for each in (self.home / ".config/contextops", self.work / "folder", programs):
+            each.mkdir(parents=True)
+        (self.home / ".config/contextops/config.toml").write_text(CONFIG, encoding="utf-8")
+        for name in ("notes.txt", "two words.md", "folder/inner.json"):
+            (self.work / name).touch()
+        for name in ("contextops", "python", "python3"):
+            (programs / name).write_text(f"#!/bin/sh\necho {name} >>'{self.started}'\n")
+            (programs / name).chmod(0o755)
+        self.environment = {
+            "HOME": str(self.home),
+            "PATH": str(programs),
+            "TERM": "xterm",
+            "LC_ALL": "C.UTF-8",
+            **environment,
+        }
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Start a shell that has loaded its script."""
+    with ExitStack() as stack:
+
+        def start(name, load="", **environment):
+            if not shutil.which(name):
+                pytest.skip(f"no {name} on this machine")
+            place = Place(tmp_path_factory.mktemp(name), **environment)
+            shell = SHELLS[name](place, load)
+            stack.callback(shell.close)
+            return shell
+
+        yield start
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(request, start):
+    started = start(request.param)
+    yield started
+    assert not started.place.started.exists()
+
+
+# --- what a TAB offers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("cha", {"chat"}),
+        ("chat ", {"send"}),
+        ("config ", {"set", "get", "list", "unset", "path", "edit", "use"}),
+        # Past options and their values.
+        ("--profile work -q --color=never ch", {"chat"}),
+        ("--profile chat mod", {"models"}),
+        ("-H 'X-A: b c' chat --local ", {"send"}),
+        ("-qH chat mod", {"models"}),
+        ("-qHchat mod", {"models"}),
+        ("--retries 3 chat -q send --mo", {"--model"}),
+        ("chat send two words --mo", {"--model"}),
+        ("-- cha", {"chat"}),
+        # Values.
+        ("--color ", {"auto", "always", "never"}),
+        ("chat send --color al", {"always"}),
+        ("chat send --color=al", {"--color=always"}),
+        ("completion ", {"bash", "zsh", "fish"}),
+        ("help ", {"exit-codes", "environment"}),
+        ("api P", {"POST", "PUT", "PATCH"}),
+        ("config use wo", {"work"}),
+        ("chat send --profile x", {"x.y"}),
+        ("--profile=w", {"--profile=work"}),
+        # Settings.
+        ("config get ", KEYS | {"profile"}),
+        ("config unset model ", KEYS),
+        ("config set allow", {"allow_http"}),
+        ("config set allow_http ", {"true", "false"}),
+        ("config set allow_http=t", {"allow_http=true"}),
+        ("config set model=a retr", {"retries="}),
+        ("config set default_profile w", {"work"}),
+        # Nothing, rather than what does not fit.
+        ("chat send ", set()),
+        ("chat send -- --mo", set()),
+        ("api GET ", set()),
+        ("config set model ", set()),
+        ("--base-url ", set()),
+        ("chat send -s ", set()),
+        ("chat send --color x", set()),
+        ("chatter ", set()),
+        ("chatter send --mo", set()),
+    ],
+)
+def test_offers(shell, line, words):
+    assert shell.offers(f"contextops {line}") == words
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("--api-key-file no", "notes.txt"),
+        ("--api-key-file=no", "--api-key-file=notes.txt"),
+        ("serve --model-file folder/", "folder/inner.json"),
+        ("chat send -s @no", "@notes.txt"),
+        ("chat send -s@no", "-s@notes.txt"),
+        ("chat send --system=@no", "--system=@notes.txt"),
+        ("chat send --system @two", "@two words.md"),
+        ("api POST x -d @folder/", "@folder/inner.json"),
+        ("api POST x -F file=@no", "file=@notes.txt"),
+        ("api POST x --form=file=@no", "--form=file=@notes.txt"),
+        ("config set ca_bundle no", "notes.txt"),
+        ("config set system=@no", "system=@notes.txt"),
+        ("--profile my", "my lab"),
+        ("config use my", "my lab"),
+    ],
+)
+def test_becomes(shell, line, word):
+    assert shell.becomes(f"contextops {line}") == [*line.split(" ")[:-1], word]
+
+
+def visible(command, parent=None, name="contextops"):
+    """Give each command as it is typed, the options that its help shows, and its subcommands."""
+    ctx = typer.Context(command, info_name=name, parent=parent, **command.context_settings)
+    options = {
+        name
+        for param in command.get_params(ctx)
+        if param.param_type_name == "option" and not param.hidden
+        for name in (*param.opts, *param.secondary_opts)
+    }
+    commands = getattr(command, "commands", {}).items()
+    below = {subcommand: each for subcommand, each in commands if not each.hidden}
+    yield ctx.command_path, options, set(below)
+    for subcommand, each in below.items():
+        yield from visible(each, ctx, subcommand)
+
+
+COMMANDS = list(visible(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "subcommands"), COMMANDS, ids=[command for command, *_ in COMMANDS]
+)
+def test_every_command_and_option(shell, command, options, subcommands):
+    # zsh has the "=" of --model= in the word, and takes it away when a blank is typed.
+    assert {each.removesuffix("=") for each in shell.offers(f"{command} -")} == options
+    if subcommands:
+        assert shell.offers(f"{command} ") == subcommands
+
+
+def test_the_scripts_are_what_the_generator_writes():
+    for path, text in runpy.run_path(str(SCRIPTS / "generate.py"))["scripts"]():
+        assert path.read_text(encoding="utf-8") == text, "run: python completions/generate.py"
+
+
+def test_helps_in_fish(start):
+    shell = start("fish")
+    assert shell.helps("contextops chat send --max") == {
+        "--max-time": "For the whole; 0 is no limit [none; 30s for models]",
+        "--max-tokens": "Let the answer be so long at most",
+    }
+    assert shell.helps("contextops cha") == {"chat": "Ask a model"}
+    assert shell.helps("contextops config get proxy") == {
+        "proxy": "the proxy, instead of the environment's"
+    }
+
+
+def test_helps_in_zsh(start):
+    shell = start("zsh")
+    shown = shell.shows("contextops chat send --max")
+    assert "For the whole; 0 is no limit [none; 30s for models]" in shown
+    assert "Let the answer be so long at most" in shown
+    assert "The server, e.g. https://ai.example.com" in shell.shows("contextops --")
+    assert "Ask a model" in shell.shows("contextops ")
+    assert "where its API begins: /api, or /v1" in shell.shows("contextops config get ")
+
+
+# --- profiles -------------------------------------------------------------------------------------
+
+
+def test_profiles(shell):
+    quoted = {name.replace(" ", "\\ ") for name in PROFILES}
+    offered = shell.offers("contextops --profile ")
+    assert offered in (PROFILES, quoted)
+    assert offered == shell.offers("contextops config use ")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_profiles_of_another_file(start, name, tmp_path):
+    file = tmp_path / "other file.toml"
+    file.write_text("[profiles.other]\r\n[profiles.last]", encoding="utf-8")
+    shell = start(name, CONTEXTOPS_CONFIG=str(file), XDG_CONFIG_HOME="/nowhere")
+    assert shell.offers("contextops --profile ") == {"default", "local", "other", "last"}
+    file.unlink()
+    assert shell.offers("contextops --profile ") == {"default", "local"}
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_profiles_where_xdg_has_them(start, name, tmp_path):
+    folder = tmp_path / "contextops"
+    folder.mkdir()
+    (folder / "config.toml").write_text("[profiles.other]\n", encoding="utf-8")
+    shell = start(name, XDG_CONFIG_HOME=str(tmp_path))
+    assert shell.offers("contextops --profile o") == {"other"}
+    # The specification has relative paths ignored.
+    shell = start(name, XDG_CONFIG_HOME="relative")
+    assert shell.offers("contextops --profile w") == {"work"}
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_profiles_name_is_text(start, name, tmp_path):
+    file = tmp_path / "config.toml"
+    hostile = "x$(echo>run)`echo>run`;*"
+    file.write_text(f"[profiles.'{hostile}']\n", encoding="utf-8")
+    shell = start(name, CONTEXTOPS_CONFIG=str(file))
+    assert shell.becomes("contextops --profile x") == ["--profile", hostile]
+    assert not (shell.place.work / "run").exists()
+
+
+# --- how the scripts are loaded, and by whom ------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_tab_starts_no_program(start, name):
+    shell = start(name)
+    for line in (
+        "",
+        "cha",
+        "--profile ",
+        "chat send -s @",
+        "config set model=a ",
+        "api POST x -F f=@",
+    ):
+        shell.offers(f"contextops {line}")
+    assert not shell.place.started.exists()
+    # What the guard relies on: it would be seen.
+    shell.run("python")
+    assert shell.place.started.read_text() == "python\n"
+
+
+def test_zsh_answers_the_first_tab(start):
+    # Nothing but the name is loaded before.
+    assert start("zsh").becomes("contextops cha") == ["chat"]
+
+
+def test_zsh_evaluates_the_script_too(start):
+    load = 'autoload -Uz compinit; compinit -u -D; eval "$(<SCRIPTS/_contextops)"'
+    assert start("zsh", load).becomes("contextops cha") == ["chat"]
+
+
+def test_fish_finds_the_script_by_itself(start):
+    shell = start("fish", "set fish_complete_path SCRIPTS")
+    assert shell.offers("contextops cha") == {"chat"}
+
+
+@pytest.mark.parametrize(
+    "taste",
+    [
+        "set -u",
+        "shopt -s extglob nullglob failglob; IFS=c",
+        "shopt -u hostcomplete",
+        "COMP_WORDBREAKS=${COMP_WORDBREAKS//=}",
+        # As it is before bash 4.
+        "enable -n compopt",
+    ],
+)
+def test_bash_as_its_user_likes_it(start, taste):
+    shell = start("bash", f'{taste}; eval "$(<SCRIPTS/contextops.bash)"')
+    assert shell.offers("contextops --profile work -q chat ") == {"send"}
+    assert shell.offers("contextops --color=al") == {"--color=always"}
+    assert shell.becomes("contextops --profile my") == ["--profile", "my lab"]
+    assert shell.becomes("contextops --api-key-file no") == ["--api-key-file", "notes.txt"]
+    assert shell.becomes("contextops chat send -s @two")[-1] == "@two words.md"
+    assert shell.becomes("contextops api POST x -F a=@no")[-1] == "a=@notes.txt"
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+@pytest.mark.parametrize("typed", ['"my', "'my", "my\\ l"])
+def test_quotes(start, name, typed):
+    assert start(name).becomes(f"contextops --profile {typed}") == ["--profile", "my lab"]
+
+
+def test_bash_completes_what_stands_before_the_cursor(start):
+    shell = start("bash")
+    left = "\x1b[D"
+    assert shell.becomes(f"contextops --col chat send{left * 10}")[0] == "--color"
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+@pytest.mark.parametrize("typed", ["<no", "< no"])
+def test_a_redirection_takes_a_file(start, name, typed):
+    # It would not run without one.
+    assert start(name).becomes(f"contextops chat send {typed}") == ["chat", "send"]

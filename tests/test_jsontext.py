@@ -1,0 +1,138 @@
+"""JSON as RFC 8259 has it: what is read, what is refused, and what a terminal gets of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from contextops import jsontext
+from json_values import VALUES
+
+# What a terminal obeys instead of showing it: the contract's list.
+OBEYED = {
+    *map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("null", None),
+        (" \t\r\n[1, 2.5, -0, true]\n", [1, 2.5, 0, True]),
+        ('{"a": {"b": ["ü", "\\u00fc", "\\/"]}}', {"a": {"b": ["ü", "ü", "/"]}}),
+        ("\ufeff1", 1),
+        (b"\xef\xbb\xbf[1]", [1]),
+        ('"ü"'.encode(), "ü"),
+        ("1" * 4000, int("1" * 4000)),
+        ("1e308", 1e308),
+        ("1e-400", 0.0),
+        ('"\\ud83d\\ude00"', "\N{GRINNING FACE}"),
+    ],
+)
+def test_reads(text: str | bytes, value: Any):
+    assert jsontext.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "\ufeff", "{", '{"a": 1', "[1, 2", '"a', "nul", "tru", "-"),
+        *("[1] x", "1 2", "{}{}", "[1,]", '{"a": 1,}', "{'a': 1}", "{a: 1}"),
+        *("01", "1.", ".5", "+1"),
+        *("NaN", "[NaN]", "Infinity", "-Infinity", "[1e400]", "-1e999", "1" * 5000),
+        *('"\n"', '"\t"', '"\x00"', '"\\x41"', '"\\u12"', "\xa01", "// a\n1", "\ufeff\ufeff1"),
+        *(b"\xff", b'"\xc3"', b'"\xed\xa0\x80"', '"a"'.encode("utf-16")),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_refuses(text: str | bytes):
+    with pytest.raises(ValueError, match=r"\S"):
+        jsontext.loads(text)
+
+
+@pytest.mark.parametrize("depth", [1, 100, 300, 500, 700, 900, 950, 980, 5_000, 100_000])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+@pytest.mark.parametrize("leaf", ["1", '"\\ud800"'])
+def test_what_is_nested_is_refused_or_can_be_walked(start: str, end: str, leaf: str, depth: int):
+    try:
+        value = jsontext.loads(start * depth + leaf + end * depth)
+    except ValueError:
+        assert depth > 50, "no real document is refused"
+        return
+    assert depth <= 1000
+    for indent in (False, True):
+        assert jsontext.loads(jsontext.dumps(value, indent=indent)) == value
+
+
+def test_many_brackets_side_by_side_are_not_deep():
+    value = {"data": [{"tags": [], "a": {}} for _ in range(1000)]}
+    assert jsontext.loads(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"a\\ud83d"', "a\ufffd"),
+        ('"\\ude00a"', "\ufffda"),
+        ('"\\uDE00\\uD83D"', "\ufffd\ufffd"),
+        ('["\\ud800", {"\\udfff": ["\\udbff"]}]', ["\ufffd", {"\ufffd": ["\ufffd"]}]),
+        ('"\\\\ud800"', "\\ud800"),
+    ],
+)
+def test_half_a_pair_becomes_a_replacement(text: str, value: Any):
+    assert jsontext.loads(text) == value
+
+
+def test_text_without_pairs():
+    assert jsontext.without_surrogates("a\ud83d\N{GRINNING FACE}") == "a\ufffd\N{GRINNING FACE}"
+
+
+@given(st.text() | st.binary() | VALUES.map(json.dumps))
+@example('{"a":' * 300)
+def test_reading_fails_in_one_way_only(text: str | bytes):
+    try:
+        value = jsontext.loads(text)
+    except ValueError:
+        return
+    # What was read can be sent and shown.
+    assert jsontext.loads(jsontext.dumps(value).encode("utf-8", "strict")) == value
+
+
+@given(VALUES)
+@settings(max_examples=40)
+def test_reads_what_python_writes(value: Any):
+    assert jsontext.loads(json.dumps(value)) == value
+    assert jsontext.loads(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@given(VALUES, st.booleans())
+@settings(max_examples=60)
+@example(["".join(sorted(OBEYED))], False)
+@example({"\x1b\u202e\x85": "\u2028\u2029\x7f"}, True)
+def test_what_is_written_is_read_and_obeyed_by_no_terminal(value: Any, indent: bool):
+    text = jsontext.dumps(value, indent=indent)
+    assert json.loads(text) == value
+    assert jsontext.loads(text) == value
+    assert not OBEYED & (set(text) - ({"\n"} if indent else set()))
+    if not indent:
+        assert len(text.splitlines()) == 1
+
+
+def test_is_compact_or_indented():
+    assert jsontext.dumps({"a": [1, "ü"]}) == '{"a":[1,"ü"]}'
+    assert jsontext.dumps({"a": [1]}, indent=True) == '{\n  "a": [\n    1\n  ]\n}'
+
+
+def test_half_a_pair_is_written_as_an_escape():
+    assert jsontext.dumps("\ud83d").encode() == b'"\\ud83d"'
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_json_is_not_written(number: float):
+    with pytest.raises(ValueError, match="JSON"):
+        jsontext.dumps([number])

@@ -1,0 +1,128 @@
+"""Markdown cut into blocks: nothing is lost, nothing depends on how it came, nothing comes late."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from contextops.markdown import Blocks
+
+# Texts of what matters to the reader of blocks, so that random ones are not all one paragraph.
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            *("\n", "\n\n", " ", "  ", "    ", "\t", "\r\n", "\r", "\u2028", "é"),
+            *("word", "- ", "* ", "-", "1. ", "12", ".", ")", "| a |", "# ", "> ", "***"),
+            *("```", "```py", "~~~", "````", "`", "   ```", "    ```", "``` ```"),
+        ]
+    )
+    | st.text(max_size=5),
+    max_size=30,
+).map("".join)
+
+
+def blocks_of(pieces: Iterable[str]) -> list[str]:
+    blocks = Blocks()
+    return [block for piece in pieces for block in blocks.feed(piece)] + blocks.close()
+
+
+def cut(text: str, places: Sequence[int]) -> list[str]:
+    edges = [0, *sorted(places), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(edges)]
+
+
+@given(TEXTS)
+@example("\n\n\n")
+@example("```\nnever closed")
+@example("- a\n\n  \n")
+def test_joined_by_newlines_they_are_the_text_less_white_space_at_its_end(text: str):
+    joined = "\n".join(blocks_of([text]))
+    assert text.startswith(joined)
+    assert not text[len(joined) :].strip()
+
+
+@given(TEXTS, st.data())
+@example("- a\n\n1", None)
+@example("- a\n\n1. b\n\n12 c", None)
+def test_they_are_the_same_however_the_text_is_cut(text: str, data: st.DataObject | None):
+    whole = blocks_of([text])
+    assert blocks_of(text) == whole
+    if data:
+        places = data.draw(st.lists(st.integers(0, len(text)), max_size=10))
+        assert blocks_of(cut(text, places)) == whole
+
+
+def filled(text: str) -> list[str]:
+    """Give the blocks that hold anything, without the blank lines around them."""
+    return [block.strip("\n") for block in blocks_of([text]) if block.strip()]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        ["one\ntwo", "three"],
+        ["# Title", "text"],
+        ["text", "```py\na\n\nb\n```", "text"],
+        ["```\na\n```", "```\nb\n```"],
+        ["~~~\n```\n~~~", "text"],
+        ["````md\n```\n\nx\n```\n````", "text"],
+        ["```py\ndef f():\n    ```\n\n    x\n```", "text"],
+        ["```x``` is code", "text"],
+        ["- a\n- b", "text"],
+        ["- a\n\n- b\n\n  more of b\n\n- c", "text"],
+        ["1. a\n\n2. b\n\n10. c", "text"],
+        ["- a\n\n      code\n\n- b", "**bold**"],
+        ["| a | b |\n|---|---|\n| 1 | 2 |", "text"],
+        ["> a\n> b", "text"],
+    ],
+    ids=lambda blocks: blocks[0][:12],
+)
+def test_a_block_is_whole(blocks: list[str]):
+    assert filled("\n\n".join(blocks)) == blocks
+    assert filled("\n\n\n" + "\n\n\n".join(blocks) + "\n\n") == blocks
+
+
+@pytest.mark.parametrize("blocks", [["text", "```\na\n```"], ["```\na\n```", "text"]])
+def test_a_fence_needs_no_blank_line(blocks: list[str]):
+    assert filled("\n".join(blocks)) == blocks
+
+
+@pytest.mark.parametrize(
+    ("text", "block"),
+    [
+        ("one two\n\n", "one two"),
+        ("```\na\n```\n", "```\na\n```"),
+        ("one\n```\n", "one"),
+        ("- a\n- b\n\nt", "- a\n- b"),
+        ("- a\n\n**", "- a"),
+        ("```x``` is code\n\n", "```x``` is code"),
+    ],
+)
+def test_a_block_is_given_as_soon_as_it_is_finished(text: str, block: str):
+    blocks = Blocks()
+    assert not [each for piece in text[:-1] for each in blocks.feed(piece)]
+    assert [each.strip("\n") for each in blocks.feed(text[-1])] == [block]
+
+
+def test_a_list_is_not_finished_while_it_may_go_on():
+    blocks = Blocks()
+    assert not [each for piece in "1. a\n\n2" for each in blocks.feed(piece)]
+    assert not blocks.feed(". b\n")
+    assert blocks.close() == ["1. a\n\n2. b\n"]
+
+
+@pytest.mark.parametrize("start", ["", "```\n", "- a\n\n- "])
+def test_a_long_line_in_small_pieces_costs_no_time(start: str):
+    blocks = Blocks()
+    blocks.feed(start)
+    begun = time.process_time()
+    for _ in range(100_000):
+        blocks.feed("two words ")
+    # Where it grows with the square, it is ten seconds and more.
+    assert time.process_time() - begun < 3
+    assert blocks.close() == [start + "two words " * 100_000]
