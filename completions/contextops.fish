@@ -1,4 +1,4 @@
-# Completion of contextops in fish, from 3.0 on. It starts no program.
+# Completion of contextops in fish. It starts no program.
 #
 # What stands between the two marks is written by generate.py; the rest is written by hand.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -73,6 +74,9 @@ class Fish:
             env=self.place.environment,
         )
 
+    def export(self, name, value):
+        self.place.environment[name] = value
+
     def close(self):
         pass
 
@@ -138,7 +142,12 @@ class OnTerminal:
         self._terminal.send(f"{command}; say\r")
         self._said()
 
+    def export(self, name, value):
+        self.run(f"export {name}='{value}'" if value else f"unset {name}")
+
     def close(self):
+        # Shells take their time over a hang-up.
+        self._terminal.kill(signal.SIGKILL)
         self._terminal.close(force=True)
 
 
@@ -151,7 +160,7 @@ class Bash(OnTerminal):
     setup = r"""
         say() { local IFS=$'\n'; printf '\x1e%s\x1f' "$*"; }
         contextops() { say "$@"; }
-        answer() { _contextops "$@"; say "$2" "${COMPREPLY[@]}"; }
+        answer() { _contextops "$@"; say "$2" "${COMPREPLY[@]-}"; }
         eval "$(complete -p contextops | { read -r line; echo "${line/_contextops/answer}"; })"
         command_not_found_handle() { echo "$1" >>started; }
         bind 'set completion-query-items 0'
@@ -203,7 +212,7 @@ SHELLS = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 class Place:
     """A home with profiles, a folder with files, and no program but those that must not start."""
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder):
         self.home, self.work, programs = (folder / name for name in ("home", "work", "programs"))
         self.started = self.work / "started"
         for each in (self.home / ".config/contextops", self.work / "folder", programs):
@@ -219,7 +228,6 @@ class Place:
             "PATH": str(programs),
             "TERM": "xterm",
             "LC_ALL": "C.UTF-8",
-            **environment,
         }
 
 
@@ -228,11 +236,10 @@ def start(tmp_path_factory):
     """Start a shell that has loaded its script."""
     with ExitStack() as stack:
 
-        def start(name, load="", **environment):
+        def start(name, load=""):
             if not shutil.which(name):
                 pytest.skip(f"no {name} on this machine")
-            place = Place(tmp_path_factory.mktemp(name), **environment)
-            shell = SHELLS[name](place, load)
+            shell = SHELLS[name](Place(tmp_path_factory.mktemp(name)), load)
             stack.callback(shell.close)
             return shell
 
@@ -355,8 +362,8 @@ def test_the_scripts_are_what_the_generator_writes():
         assert path.read_text(encoding="utf-8") == text, "run: python completions/generate.py"
 
 
-def test_helps_in_fish(start):
-    shell = start("fish")
+@pytest.mark.parametrize("shell", ["fish"], indirect=True)
+def test_helps_in_fish(shell):
     assert shell.helps("contextops chat send --max") == {
         "--max-time": "For the whole; 0 is no limit [none; 30s for models]",
         "--max-tokens": "Let the answer be so long at most",
@@ -367,8 +374,8 @@ def test_helps_in_fish(start):
     }
 
 
-def test_helps_in_zsh(start):
-    shell = start("zsh")
+@pytest.mark.parametrize("shell", ["zsh"], indirect=True)
+def test_helps_in_zsh(shell):
     shown = shell.shows("contextops chat send --max")
     assert "For the whole; 0 is no limit [none; 30s for models]" in shown
     assert "Let the answer be so long at most" in shown
@@ -387,34 +394,45 @@ def test_profiles(shell):
     assert offered == shell.offers("contextops config use ")
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_profiles_of_another_file(start, name, tmp_path):
+@pytest.fixture
+def export(shell):
+    """Export variables in the shell for one test."""
+    names = set()
+
+    def export(**variables):
+        for name, value in variables.items():
+            names.add(name)
+            shell.export(name, value)
+
+    yield export
+    for name in names:
+        shell.export(name, "")
+
+
+def test_profiles_of_the_file_that_is_named(shell, export, tmp_path):
     file = tmp_path / "other file.toml"
     file.write_text("[profiles.other]\r\n[profiles.last]", encoding="utf-8")
-    shell = start(name, CONTEXTOPS_CONFIG=str(file), XDG_CONFIG_HOME="/nowhere")
+    export(CONTEXTOPS_CONFIG=str(file), XDG_CONFIG_HOME="/nowhere")
     assert shell.offers("contextops --profile ") == {"default", "local", "other", "last"}
     file.unlink()
     assert shell.offers("contextops --profile ") == {"default", "local"}
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_profiles_where_xdg_has_them(start, name, tmp_path):
-    folder = tmp_path / "contextops"
-    folder.mkdir()
-    (folder / "config.toml").write_text("[profiles.other]\n", encoding="utf-8")
-    shell = start(name, XDG_CONFIG_HOME=str(tmp_path))
+def test_profiles_of_the_file_below_xdg(shell, export, tmp_path):
+    (tmp_path / "contextops").mkdir()
+    (tmp_path / "contextops/config.toml").write_text("[profiles.other]", encoding="utf-8")
+    export(XDG_CONFIG_HOME=str(tmp_path))
     assert shell.offers("contextops --profile o") == {"other"}
     # The specification has relative paths ignored.
-    shell = start(name, XDG_CONFIG_HOME="relative")
+    export(XDG_CONFIG_HOME="relative")
     assert shell.offers("contextops --profile w") == {"work"}
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_a_profiles_name_is_text(start, name, tmp_path):
+def test_the_name_of_a_profile_is_mere_text(shell, export, tmp_path):
     file = tmp_path / "config.toml"
     hostile = "x$(echo>run)`echo>run`;*"
     file.write_text(f"[profiles.'{hostile}']\n", encoding="utf-8")
-    shell = start(name, CONTEXTOPS_CONFIG=str(file))
+    export(CONTEXTOPS_CONFIG=str(file))
     assert shell.becomes("contextops --profile x") == ["--profile", hostile]
     assert not (shell.place.work / "run").exists()
 
@@ -476,20 +494,20 @@ def test_bash_as_its_user_likes_it(start, taste):
     assert shell.becomes("contextops api POST x -F a=@no")[-1] == "a=@notes.txt"
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
 @pytest.mark.parametrize("typed", ['"my', "'my", "my\\ l"])
-def test_quotes(start, name, typed):
-    assert start(name).becomes(f"contextops --profile {typed}") == ["--profile", "my lab"]
+def test_quotes(shell, typed):
+    assert shell.becomes(f"contextops --profile {typed}") == ["--profile", "my lab"]
 
 
-def test_bash_completes_what_stands_before_the_cursor(start):
-    shell = start("bash")
+@pytest.mark.parametrize("shell", ["bash"], indirect=True)
+def test_bash_completes_what_stands_before_the_cursor(shell):
     left = "\x1b[D"
     assert shell.becomes(f"contextops --col chat send{left * 10}")[0] == "--color"
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
 @pytest.mark.parametrize("typed", ["<no", "< no"])
-def test_a_redirection_takes_a_file(start, name, typed):
+def test_a_redirection_takes_a_file(shell, typed):
     # It would not run without one.
-    assert start(name).becomes(f"contextops chat send {typed}") == ["chat", "send"]
+    assert shell.becomes(f"contextops chat send {typed}") == ["chat", "send"]

@@ -53,8 +53,10 @@ def shell(tmp_path, serve):
     [
         ("contextops models list | grep large", "ctx-large\n"),
         (
-            "git init -q . && echo line > f && git add f && git diff --cached | tail -n 1"
-            ' | contextops chat send "describe"',
+            (
+                "git init -q . && echo line > f && git add f && "
+                "git diff --cached | tail -n 1 | contextops chat send describe"
+            ),
             "You said: describe\n\n+line\n",
         ),
         ("contextops chat send --json hi | jq -r '.choices[0].message.content'", "You said: hi\n"),

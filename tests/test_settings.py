@@ -133,6 +133,7 @@ def test_what_is_no_boolean(text):
         ("https://a.example/openai/v1/models", "https://a.example/openai", "/v1"),
         ("https://a.example/api/v1", "https://a.example", "/api/v1"),
         ("https://a.example/api/v1/models", "https://a.example", "/api/v1"),
+        ("https://a.example/api//v1", "https://a.example", "/api/v1"),
         ("https://a.example/apis", "https://a.example/apis", None),
         ("http://[::1]:3000/api", "http://[::1]:3000", "/api"),
         ("http://[0:0::1]", "http://[::1]", None),

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 _LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = "[\ud800-\udfff]"
 # What may not reach a terminal raw (DEL, C1, bidi overrides and isolates), and the two line ends
 # of Unicode that would break one object a line for readers that split on them.
 _UNSHOWABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -43,7 +43,7 @@ def dumps(value: Any, *, indent: bool = False) -> str:
 
 def without_surrogates(text: str) -> str:
     """Replace each half of a broken pair by U+FFFD: such text has no UTF-8."""
-    return _SURROGATES.sub("\ufffd", text)
+    return re.sub(_SURROGATES, "\ufffd", text)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

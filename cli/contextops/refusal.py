@@ -27,15 +27,15 @@ from contextops.retry import asked_delay
 MAX_WORDS = 500
 """Characters of a server's text that an error line may hold."""
 
-_FOLDED = re.compile(r"([45]\d\d): ")
-_NO_SUCH_MODEL = re.compile(
-    r"\bmodel_not_found\b"
+# Patterns, not compiled ones: only an error needs them, and start-up is a feature.
+_FOLDED = r"([45]\d\d): "
+_NO_SUCH_MODEL = (
+    r"(?is)\bmodel_not_found\b"
     r"|\bmodels?\b.{0,200}\b(not found|does ?n.t exist|does not exist|not exist|unknown)\b"
-    r"|\b(unknown|invalid|no such|not a valid) model\b",
-    re.IGNORECASE | re.DOTALL,
+    r"|\b(unknown|invalid|no such|not a valid) model\b"
 )
-_WANTS_TLS = re.compile(r"\bhttps (port|server)\b", re.IGNORECASE)
-_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+_WANTS_TLS = r"(?i)\bhttps (port|server)\b"
+_TITLE = r"(?is)<(title|h1)[^>]*>(.*?)</\1>"
 
 _PAGE_START = 4096
 
@@ -51,7 +51,7 @@ def words(body: bytes) -> str:
         said = _said(jsontext.loads(text))
     except ValueError:
         # A page's start: for each tag that is never closed, all that follows is looked through.
-        title = _TITLE.search(text, 0, _PAGE_START) if text.startswith("<") else None
+        title = re.search(_TITLE, text[:_PAGE_START]) if text.startswith("<") else None
         said = title[2] if title else text
     said = " ".join(said.split())
     return said if len(said) <= MAX_WORDS else f"{said[:MAX_WORDS]}…"
@@ -88,7 +88,7 @@ class UnclearAuth(AuthFailure):
 def status_meant(status: int, body: bytes) -> int:
     """Give the status that a server meant: a provider's may be folded into a 400's text."""
     if status == 400:
-        folded = _FOLDED.match(words(body))
+        folded = re.match(_FOLDED, words(body))
         if folded:
             return int(folded[1])
     return status
@@ -141,13 +141,13 @@ def _failure(
         return Unreachable(
             "cannot reach the server", f"the proxy wants a login: {said}", "check the proxy"
         )
-    if _NO_SUCH_MODEL.search(said) and meant in (400, 404):
+    if re.search(_NO_SUCH_MODEL, said) and meant in (400, 404):
         return ModelNotFound("the server has no such model", said, http_status=status)
     if meant in (404, 405):
         return BadResponse(
             f"{where} is unknown to the server", f"{status}: {said}", _CHECK_URL, http_status=status
         )
-    remedy = _USE_TLS if _WANTS_TLS.search(said) else ""
+    remedy = _USE_TLS if re.search(_WANTS_TLS, said) else ""
     return Rejected(f"the server rejected the request ({status})", said, remedy, http_status=status)
 
 

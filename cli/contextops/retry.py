@@ -16,7 +16,7 @@ MAX_WAIT = 120.0
 
 _FIRST_DELAY = 0.5
 _LAST_DELAY = 8.0
-_DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
+_DECIMAL = r"[0-9]+(\.[0-9]*)?"
 
 
 def is_retried(method: str, status: int) -> bool:
@@ -48,7 +48,7 @@ def asked_delay(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def _number(text: str) -> float | None:
-    if not _DECIMAL.fullmatch(text.strip()):
+    if not re.fullmatch(_DECIMAL, text.strip()):
         return None
     return min(float(text), sys.float_info.max)
 

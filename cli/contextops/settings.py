@@ -122,9 +122,9 @@ def normalise_base_url(text: str) -> BaseUrl:
     scheme, host, port, path = _split_url(text, schemes=_DEFAULT_PORTS)
     if "?" in path or "#" in path:
         raise ValueError("a base URL has no query and no fragment")
-    path = path.rstrip("/")
+    path = re.sub("/+", "/", path).rstrip("/")
     tail = re.fullmatch(_API_TAIL, path)
-    prefix, api_path = (tail[1].rstrip("/"), tail[2]) if tail else (path, None)
+    prefix, api_path = (tail[1], tail[2]) if tail else (path, None)
     return BaseUrl(f"{scheme}://{host}{_explicit_port(scheme, port)}{prefix}", api_path)
 
 

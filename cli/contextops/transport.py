@@ -384,7 +384,7 @@ def _protocol_failure(error: Exception, url: str, *, has_head: bool) -> Failure:
     if has_head:
         # A body that ends early and one whose chunks are malformed: the library's texts differ,
         # its types do not.
-        if "without sending complete" in str(error):
+        if "without sending complete" in told or "unexpectedly closed" in told:
             return _cut()
         return BadResponse("the answer is no valid HTTP", told, "check what is in between")
     if "disconnected without" in str(error):
