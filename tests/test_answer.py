@@ -213,7 +213,7 @@ def test_a_thousand_tool_calls_are_few():
 
 
 @given(st.lists(st.text(max_size=8), max_size=12), st.data())
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_the_text_is_the_same_however_it_is_cut(parts: list[str], data: st.DataObject):
     said = [*(chunk(part) for part in parts), chunk(finish="stop"), DONE]
     places = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=5)))
@@ -398,7 +398,7 @@ CHUNKS = CHAT | st.builds(
 
 
 @given(st.lists(CHUNKS | st.text(max_size=8), max_size=3))
-@settings(max_examples=60)
+@settings(max_examples=50)
 @example([{"choices": [{"delta": {"tool_calls": [{"index": {}}]}}]}])
 @example([chunk(tool_calls=[{"id": [1]}, {"index": 0, "id": {}, "function": {"name": []}}])])
 @example([{"error": {"error": {"error": [{"loc": 1, "msg": None}]}}}])
@@ -452,7 +452,7 @@ def test_any_document_is_an_answer_or_a_failure_of_ours(ask):
         client = ask(server)
 
         @given(CHAT | VALUES)
-        @settings(max_examples=50)
+        @settings(max_examples=30)
         @example(completion("Hello"))
         @example({"choices": [{"message": {"content": 1, "tool_calls": [{"index": []}]}}]})
         @example({"choices": [{"message": {}}], "error": {"message": "x"}})
@@ -470,7 +470,7 @@ def test_any_stream_is_an_answer_or_a_failure_of_ours(ask):
         client = ask(server)
 
         @given(st.lists(CHUNKS.map(jsontext.dumps) | st.binary(max_size=20), max_size=3))
-        @settings(max_examples=50)
+        @settings(max_examples=30)
         def check(parts: list[str | bytes]) -> None:
             said.append(parts)
             assert outcome(client) in (0, 8, 18, 22, 50)
@@ -487,7 +487,7 @@ def test_any_list_of_models_is_one_or_a_failure_of_ours(ask):
         client = ask(server)
 
         @given(MODELS | st.lists(st.dictionaries(st.just("id"), st.text(max_size=2) | VALUES)))
-        @settings(max_examples=50)
+        @settings(max_examples=30)
         @example({"data": [{"id": "a"}, {"id": "b", "x": 1}, {"id": "a"}]})
         @example({"data": None})
         @example([])

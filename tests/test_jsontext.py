@@ -55,18 +55,18 @@ def test_refuses(text: str | bytes):
         jsontext.loads(text)
 
 
-@pytest.mark.parametrize("depth", [1, 100, 300, 500, 700, 900, 950, 980, 5_000, 100_000])
-@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+@pytest.mark.parametrize("depth", [50, 100, 300, 500, 700, 900, 950, 980, 5_000, 100_000])
 @pytest.mark.parametrize("leaf", ["1", '"\\ud800"'])
-def test_what_is_nested_is_refused_or_can_be_walked(start: str, end: str, leaf: str, depth: int):
-    try:
-        value = jsontext.loads(start * depth + leaf + end * depth)
-    except ValueError:
-        assert depth > 50, "no real document is refused"
-        return
-    assert depth <= 1000
-    for indent in (False, True):
-        assert jsontext.loads(jsontext.dumps(value, indent=indent)) == value
+def test_what_is_nested_is_refused_or_can_be_walked(leaf: str, depth: int):
+    for start, end in (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")):
+        try:
+            value = jsontext.loads(start * depth + leaf + end * depth)
+        except ValueError:
+            assert depth > 50, "no real document is refused"
+            continue
+        assert depth < 5000
+        for indent in (False, True):
+            assert jsontext.loads(jsontext.dumps(value, indent=indent)) == value
 
 
 def test_many_brackets_side_by_side_are_not_deep():
@@ -92,6 +92,7 @@ def test_text_without_pairs():
     assert jsontext.without_surrogates("a\ud83d\N{GRINNING FACE}") == "a\ufffd\N{GRINNING FACE}"
 
 
+@settings(max_examples=60)
 @given(st.text() | st.binary() | VALUES.map(json.dumps))
 @example('{"a":' * 300)
 def test_reading_fails_in_one_way_only(text: str | bytes):

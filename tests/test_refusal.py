@@ -295,6 +295,7 @@ FIELDS = st.dictionaries(st.sampled_from(["location", "retry-after"]), st.text(m
 
 
 @given(st.integers(300, 999), FIELDS, BODIES)
+@settings(max_examples=60)
 @example(401, {}, b'{"error": "x"}')
 @example(400, {}, b'{"error": "401: x"}')
 def test_any_refusal_is_a_failure_of_ours(status: int, headers: dict[str, str], body: bytes):

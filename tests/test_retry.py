@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from unittest import mock
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contextops.attempts import Attempts
@@ -21,15 +21,13 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-def test_what_passes_is_tried_again(method: str, status: int):
-    assert is_retried(method, status)
+def test_what_passes_is_tried_again(status: int):
+    assert all(is_retried(method, status) for method in ("GET", "HEAD", "POST", "DELETE"))
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 413, 422, 500, 501, 505, 522])
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_stays_is_not(method: str, status: int):
-    assert not is_retried(method, status)
+def test_what_stays_is_not(status: int):
+    assert not any(is_retried(method, status) for method in ("GET", "HEAD", "POST", "DELETE"))
 
 
 def test_work_that_may_still_be_running_is_not_asked_for_twice():
@@ -151,6 +149,7 @@ HEADERS = (
 )
 
 
+@settings(max_examples=60)
 @given(st.fixed_dictionaries({}, optional={"retry-after": HEADERS, "retry-after-ms": HEADERS}))
 @example({"retry-after": "9" * 400})
 @example({"retry-after": "120"})

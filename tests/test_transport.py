@@ -28,7 +28,7 @@ from server import CLOSE, HOLD, RESET, Connection, Step
 from server import Request as Received
 from shapes import KEY, chunked, http, in_turn
 
-LIMIT = 0.1
+LIMIT = 0.05
 LATE = 1.0
 """Seconds after its limit at which an end is too late, on a machine that has other work."""
 NEVER = 10.0
@@ -251,7 +251,7 @@ def test_a_slow_reader_is_not_run_over(serve):
 
     server = serve(answer)
     response = send(server.url)
-    time.sleep(LIMIT)
+    time.sleep(0.1)
     # What the system holds, and a little of ours; not the 26 megabytes.
     assert len(sent) < 300
     assert sum(map(len, response.blocks())) == len(block) * 400
@@ -347,19 +347,20 @@ def test_connecting_has_a_limit(deaf):
         assert "--max-time" in failure(deaf, whole=LIMIT).remedy
 
 
-def test_a_handshake_is_a_part_of_connecting(serve):
+def test_a_handshake_is_a_part_of_connecting(serve, certificates):
     server = serve(OK, greeting=[HOLD], may_be_idle=True)
-    Transport("https://warm.example", Route(), connect=1, write=1)  # reads the certificates
+    url = server.url.replace("http:", "https:")
     with ending_at():
-        told = failure(server.url.replace("http:", "https:"), connect=LIMIT)
+        told = failure(url, route=trusting(certificates), connect=LIMIT)
     assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
     assert server.hung_up.wait(5)
 
 
-def test_what_a_proxy_is_asked_is_a_part_of_connecting(serve):
+def test_what_a_proxy_is_asked_is_a_part_of_connecting(serve, certificates):
     server = serve([HOLD])
+    route = trusting(certificates, proxy=server.url)
     with ending_at():
-        told = failure("https://there.example/", route=Route(proxy=server.url), connect=LIMIT)
+        told = failure("https://there.example/", route=route, connect=LIMIT)
     assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
     assert server.request.method == "CONNECT"
 
@@ -480,8 +481,8 @@ def test_another_protocol(serve):
         ([HEAD, b"4\r\npart\r\n5", CLOSE], b"part"),
         ([HEAD, b"4\r\npart\r\n0\r\n", CLOSE], b"part"),
         ([HEAD, CLOSE], b""),
-        ([HEAD, b"4\r\npart\r\n", 0.1, RESET], b"part"),
-        ([http(200, {"content-length": "99"}, b"part"), 0.1, RESET], b"part"),
+        ([HEAD, b"4\r\npart\r\n", 0.05, RESET], b"part"),
+        ([http(200, {"content-length": "99"}, b"part"), 0.05, RESET], b"part"),
     ],
     ids=["length", "chunks", "chunk", "size", "trailers", "head", "reset chunks", "reset"],
 )
@@ -581,7 +582,7 @@ def test_plain_http_with_a_real_one(serve, certificates):
 
 @pytest.mark.parametrize(
     ("steps", "status"),
-    [([CLOSE], 7), ([RESET], 7), ([HEAD, TOKEN, CLOSE], 18), ([HEAD, TOKEN, 0.1, RESET], 18)],
+    [([CLOSE], 7), ([RESET], 7), ([HEAD, TOKEN, CLOSE], 18), ([HEAD, TOKEN, 0.05, RESET], 18)],
 )
 def test_an_end_under_tls_is_no_matter_of_certificates(serve, certificates, steps, status: int):
     server = serve(steps, tls=certificates.server())
@@ -650,23 +651,23 @@ def test_tls_through_a_proxy_shows_it_no_key(serve, certificates):
 
 
 @pytest.mark.parametrize("status", [403, 407, 502, 503])
-def test_a_proxy_that_refuses(serve, status: int):
+def test_a_proxy_that_refuses(serve, certificates, status: int):
     proxy = serve(http(status, {}, b"no"))
-    told = failure("https://there.example/", route=Route(proxy=proxy.url))
+    told = failure("https://there.example/", route=trusting(certificates, proxy=proxy.url))
     assert told.status == 7
     assert str(status) in told.message
     assert "proxy" in told.remedy
 
 
 @pytest.mark.parametrize("steps", [[CLOSE], [RESET], [b"SSH-2.0-x\r\n\r\n", CLOSE]])
-def test_a_proxy_that_is_none(serve, steps):
-    proxy = serve(steps)
-    assert failure("https://there.example/", route=Route(proxy=proxy.url)).status in (7, 8)
+def test_a_proxy_that_is_none(serve, certificates, steps):
+    route = trusting(certificates, proxy=serve(steps).url)
+    assert failure("https://there.example/", route=route).status in (7, 8)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_is_named(refusing, scheme: str):
-    route = Route(proxy=refusing.replace("//", "//someone:secret@"))
+def test_a_proxy_that_is_not_there_is_named(refusing, certificates, scheme: str):
+    route = trusting(certificates, proxy=refusing.replace("//", "//someone:secret@"))
     told = failure(f"{scheme}://there.example/", route=route)
     assert told.status == 7
     assert refusing.removeprefix("http://") in told.what
