@@ -15,7 +15,7 @@ _contextops_settings='
 # of each argument. A KIND is auto|always|never, or one that _contextops_values knows.
 _contextops_takes() {
     local every='
-        --profile=PROFILE --local --color=auto|always|never --quiet -q --help -h
+        --profile=PROFILE --local --color=auto|always|never --quiet -q --verbose -v --help -h
     '
     local connection='
         --base-url=TEXT --api-key-file=FILE --header=TEXT -H=TEXT --connect-timeout=TEXT
@@ -24,7 +24,7 @@ _contextops_takes() {
     subcommands='' options='' arguments=''
     case $1 in
     '')
-        subcommands='chat models config api serve completion help'
+        subcommands='chat models session config api serve completion help'
         options="$every $connection
             --version -V"
         ;;
@@ -35,7 +35,10 @@ _contextops_takes() {
     'chat send')
         options="$every $connection
             --model=TEXT -m=TEXT --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
-            --max-tokens=TEXT --param=TEXT --no-stdin -n --stream --no-stream --usage --json"
+            --max-tokens=TEXT --param=TEXT --file=FILE -f=FILE --image=FILE -i=FILE --messages=FILE
+            --session=TEXT --encoding=TEXT --no-stdin -n --stream --no-stream --extract -x
+            --extract-lang=TEXT --output=FILE -o=FILE --allow-truncated --usage --reasoning --plain
+            --raw --dry-run --curl --json --jsonl"
         arguments='TEXT...'
         ;;
     'models')
@@ -45,6 +48,23 @@ _contextops_takes() {
     'models list')
         options="$every $connection
             --refresh --json --jsonl"
+        arguments='TEXT...'
+        ;;
+    'session')
+        subcommands='list show rm'
+        options="$every $connection"
+        ;;
+    'session list')
+        options="$every
+            --json"
+        ;;
+    'session show')
+        options="$every
+            --json"
+        arguments='TEXT'
+        ;;
+    'session rm')
+        options="$every"
         arguments='TEXT...'
         ;;
     'config')
@@ -94,7 +114,7 @@ _contextops_takes() {
         ;;
     'help')
         options="$every"
-        arguments='exit-codes|environment'
+        arguments='exit-codes|environment...'
         ;;
     *) return 1 ;;
     esac

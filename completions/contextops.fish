@@ -130,9 +130,9 @@ function __contextops_setting
 end
 
 # --- generated: begin ---
-set -g __contextops_commands '' chat 'chat send' models 'models list' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' api serve completion help
-set -g __contextops_groups '' chat models config
-set -g __contextops_online '' chat 'chat send' models 'models list' config 'config get' 'config list' api
+set -g __contextops_commands '' chat 'chat send' models 'models list' session 'session list' 'session show' 'session rm' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' api serve completion help
+set -g __contextops_groups '' chat models session config
+set -g __contextops_online '' chat 'chat send' models 'models list' session config 'config get' 'config list' api
 
 # Print the options of a command whose value may be the next word.
 function __contextops_with_value
@@ -141,7 +141,7 @@ function __contextops_with_value
     and printf '%s\n' --base-url --api-key-file --header -H --connect-timeout --first-token-timeout --idle-timeout --max-time --retries
     switch $argv[1]
         case 'chat send'
-            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param
+            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --encoding --extract-lang --output -o
         case api
             printf '%s\n' --data -d --form -F
         case serve
@@ -193,46 +193,71 @@ end
 complete -c contextops -f
 complete -c contextops -n __contextops_in_any -l profile -r -f -a '(__contextops_profiles)' -d 'Use this profile of the config file'
 complete -c contextops -n __contextops_in_any -l local -d 'Use the embedded demo model: fluent, offline, often wrong'
-complete -c contextops -n __contextops_in_any -l color -r -f -a 'auto always never' -d 'Colour and rendering: auto, always or never'
+complete -c contextops -n __contextops_in_any -l color -r -f -a 'auto always never' -d 'Colour on a terminal: auto, always or never'
 complete -c contextops -n __contextops_in_any -l quiet -s q -d 'No notes on stderr, only errors'
+complete -c contextops -n __contextops_in_any -l verbose -s v -d 'Show on stderr what passes between here and the server, keys masked'
 complete -c contextops -n __contextops_in_any -l help -s h -d 'Show this message and exit'
 complete -c contextops -n __contextops_in_online -l base-url -r -f -d 'The server, e.g. https://ai.example.com'
 complete -c contextops -n __contextops_in_online -l api-key-file -r -F -d 'Read the key from this file'
 complete -c contextops -n __contextops_in_online -l header -s H -r -f -d 'Send this header too; may be given again'
-complete -c contextops -n __contextops_in_online -l connect-timeout -r -f -d 'For connecting [10s]'
+complete -c contextops -n __contextops_in_online -l connect-timeout -r -f -d 'Time limit for connecting [10s]'
 complete -c contextops -n __contextops_in_online -l first-token-timeout -r -f -d 'From the request to the first word [5m]'
-complete -c contextops -n __contextops_in_online -l idle-timeout -r -f -d 'Between two words [2m]'
-complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'For the whole; 0 is no limit [none; 30s for models]'
-complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Try again so often at most [2]'
+complete -c contextops -n __contextops_in_online -l idle-timeout -r -f -d 'Time limit between two words [2m]'
+complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'Time limit for everything; 0 is none [none; 30s for models]'
+complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Retry at most N times, before the answer begins [2]'
 complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
 
 complete -c contextops -n "__contextops_in ''" -a chat -d 'Ask a model'
 complete -c contextops -n "__contextops_in ''" -a models -d 'See what the server offers'
+complete -c contextops -n "__contextops_in ''" -a session -d 'See and throw away the conversations that are kept'
 complete -c contextops -n "__contextops_in ''" -a config -d 'See and change the settings'
-complete -c contextops -n "__contextops_in ''" -a api -d 'Send a request to any endpoint and print the body of its answer'
-complete -c contextops -n "__contextops_in ''" -a serve -d 'Serve the embedded demo model, fluent and often wrong, until Ctrl-C'
+complete -c contextops -n "__contextops_in ''" -a api -d 'Call any endpoint of the server'
+complete -c contextops -n "__contextops_in ''" -a serve -d 'Run the demo model as a local server, until Ctrl-C'
 complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
-complete -c contextops -n "__contextops_in ''" -a help -d 'Explain the exit statuses or the environment variables'
-complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Say which'
+complete -c contextops -n "__contextops_in ''" -a help -d 'Explain exit-codes, the environment, or a command'
+complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the version'
 
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
 
-complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -d 'Ask this model [the only one there is]'
+complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -d 'The model to ask [the only one offered]'
 complete -c contextops -n "__contextops_in 'chat send'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
-complete -c contextops -n "__contextops_in 'chat send'" -l temperature -s t -r -f -d '0 is the least random'
-complete -c contextops -n "__contextops_in 'chat send'" -l max-tokens -r -f -d 'Let the answer be so long at most'
+complete -c contextops -n "__contextops_in 'chat send'" -l temperature -s t -r -f -d 'How random; 0 is the least'
+complete -c contextops -n "__contextops_in 'chat send'" -l max-tokens -r -f -d 'Stop after N tokens'
 complete -c contextops -n "__contextops_in 'chat send'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
+complete -c contextops -n "__contextops_in 'chat send'" -l file -s f -r -F -d 'Add this file, named; \'-\' is standard input'
+complete -c contextops -n "__contextops_in 'chat send'" -l image -s i -r -F -d 'Add this image'
+complete -c contextops -n "__contextops_in 'chat send'" -l messages -r -F -d 'Send this JSON array of messages first; \'-\' too'
+complete -c contextops -n "__contextops_in 'chat send'" -l session -r -f -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat send'" -l encoding -r -f -d 'What the input\'s text is in'
 complete -c contextops -n "__contextops_in 'chat send'" -l no-stdin -s n -d 'Leave standard input alone'
-complete -c contextops -n "__contextops_in 'chat send'" -l stream -d 'Ask for the answer word by word'
+complete -c contextops -n "__contextops_in 'chat send'" -l stream -d 'Have the answer word by word, or at once'
 complete -c contextops -n "__contextops_in 'chat send'" -l no-stream -d 'Undo --stream'
-complete -c contextops -n "__contextops_in 'chat send'" -l usage -d 'Say on stderr how many tokens it took'
+complete -c contextops -n "__contextops_in 'chat send'" -l extract -s x -d 'Print the first fenced block of code alone'
+complete -c contextops -n "__contextops_in 'chat send'" -l extract-lang -r -f -d 'The first block of this language'
+complete -c contextops -n "__contextops_in 'chat send'" -l output -s o -r -F -d 'Write to this file, once the answer is whole'
+complete -c contextops -n "__contextops_in 'chat send'" -l allow-truncated -d 'An answer that a limit cut is a success'
+complete -c contextops -n "__contextops_in 'chat send'" -l usage -d 'Print token counts on stderr'
+complete -c contextops -n "__contextops_in 'chat send'" -l reasoning -d 'Show on stderr what the model thinks first'
+complete -c contextops -n "__contextops_in 'chat send'" -l plain -d 'Render no Markdown on a terminal'
+complete -c contextops -n "__contextops_in 'chat send'" -l raw -d 'Give a terminal the model\'s text unchanged: it obeys it'
+complete -c contextops -n "__contextops_in 'chat send'" -l dry-run -d 'Print the request\'s body and send nothing'
+complete -c contextops -n "__contextops_in 'chat send'" -l curl -d 'With --dry-run: print a curl command instead'
 complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JSON document; errors are JSON too'
+complete -c contextops -n "__contextops_in 'chat send'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
 
 complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
 complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
+
+complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations: a table on a terminal, one name a line in a pipe'
+complete -c contextops -n "__contextops_in session" -a show -d 'Print a conversation: as text, or with --json as an array for \'chat send --messages\''
+complete -c contextops -n "__contextops_in session" -a rm -d 'Throw conversations away, all that are named or none'
+
+complete -c contextops -n "__contextops_in 'session list'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in 'session show'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in config" -a set -d 'Store settings'
 complete -c contextops -n "__contextops_in config" -a get -d 'Print a value in force'
@@ -261,10 +286,10 @@ complete -c contextops -n "__contextops_in api" -l form -s F -r -f -a '(__contex
 complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the answer\'s status and headers first'
 
 complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Listen there; 0.0.0.0 is the whole network'
-complete -c contextops -n "__contextops_in serve" -l port -r -f -d '0 takes one that is free'
+complete -c contextops -n "__contextops_in serve" -l port -r -f -d '0 picks a free one'
 complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'A GGUF file in place of the demo model [CONTEXTOPS_LOCAL_MODEL]'
 
 complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
 
-complete -c contextops -n "__contextops_in help 1" -f -a 'exit-codes environment'
+complete -c contextops -n "__contextops_in help 1+" -f -a 'exit-codes environment'
 # --- generated: end ---

@@ -365,8 +365,8 @@ def test_the_scripts_are_what_the_generator_writes():
 @pytest.mark.parametrize("shell", ["fish"], indirect=True)
 def test_helps_in_fish(shell):
     assert shell.helps("contextops chat send --max") == {
-        "--max-time": "For the whole; 0 is no limit [none; 30s for models]",
-        "--max-tokens": "Let the answer be so long at most",
+        "--max-time": "Time limit for everything; 0 is none [none; 30s for models]",
+        "--max-tokens": "Stop after N tokens",
     }
     assert shell.helps("contextops cha") == {"chat": "Ask a model"}
     assert shell.helps("contextops config get proxy") == {
@@ -377,8 +377,8 @@ def test_helps_in_fish(shell):
 @pytest.mark.parametrize("shell", ["zsh"], indirect=True)
 def test_helps_in_zsh(shell):
     shown = shell.shows("contextops chat send --max")
-    assert "For the whole; 0 is no limit [none; 30s for models]" in shown
-    assert "Let the answer be so long at most" in shown
+    assert "Time limit for everything; 0 is none [none; 30s for models]" in shown
+    assert "Stop after N tokens" in shown
     assert "The server, e.g. https://ai.example.com" in shell.shows("contextops --")
     assert "Ask a model" in shell.shows("contextops ")
     assert "where its API begins: /api, or /v1" in shell.shows("contextops config get ")

@@ -38,21 +38,17 @@ def test_reads(text: str | bytes, value: Any):
     assert jsontext.loads(text) == value
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_refuses():
+    for text in (
         *("", " ", "\ufeff", "{", '{"a": 1', "[1, 2", '"a', "nul", "tru", "-"),
         *("[1] x", "1 2", "{}{}", "[1,]", '{"a": 1,}', "{'a': 1}", "{a: 1}"),
         *("01", "1.", ".5", "+1"),
         *("NaN", "[NaN]", "Infinity", "-Infinity", "[1e400]", "-1e999", "1" * 5000),
         *('"\n"', '"\t"', '"\x00"', '"\\x41"', '"\\u12"', "\xa01", "// a\n1", "\ufeff\ufeff1"),
         *(b"\xff", b'"\xc3"', b'"\xed\xa0\x80"', '"a"'.encode("utf-16")),
-    ],
-    ids=lambda text: repr(text[:20]),
-)
-def test_refuses(text: str | bytes):
-    with pytest.raises(ValueError, match=r"\S"):
-        jsontext.loads(text)
+    ):
+        with pytest.raises(ValueError, match=r"\S"):
+            jsontext.loads(text)
 
 
 @pytest.mark.parametrize("depth", [50, 100, 300, 500, 700, 900, 950, 980, 5_000, 100_000])
@@ -115,6 +111,7 @@ def test_reads_what_python_writes(value: Any):
 @settings(max_examples=60)
 @example(["".join(sorted(OBEYED))], False)
 @example({"\x1b\u202e\x85": "\u2028\u2029\x7f"}, True)
+@example({"\x1b\u202e\x85": "\u2028\u2029\x7f"}, False)
 def test_what_is_written_is_read_and_obeyed_by_no_terminal(value: Any, indent: bool):
     text = jsontext.dumps(value, indent=indent)
     assert json.loads(text) == value

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.markdown import Blocks
+from contextops.markdown import Blocks, first_code
 
 # Texts of what matters to the reader of blocks, so that random ones are not all one paragraph.
 TEXTS = st.lists(
@@ -128,3 +128,50 @@ def test_a_long_line_in_small_pieces_costs_no_time(start: str):
     # Where it grows with the square, it is three seconds and more.
     assert time.process_time() - begun < 1
     assert blocks.close() == [start + "some words, not very long" * 40_000]
+
+
+# The first block of code ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Here:\n\n```py\nx = 1\n```\nand\n```\ny\n```\n", "x = 1\n"),
+        ("```\n```", ""),
+        ("```\n\n\n```", "\n\n"),
+        ("~~~\n```\n~~~\n", "```\n"),
+        ("````md\n```py\nx\n```\n````", "```py\nx\n```\n"),
+        ("  ```\n  if x:\n      y\n z\n  ```", "if x:\n    y\nz\n"),
+        ("1. so:\n   ```sh\n   ls\n   ```\n", "ls\n"),
+        ("```\r\na\r\n```\r\n", "a\r\n"),
+        ("```\nnever closed", "never closed"),
+        ("```\na\n``\n```not the end\n```", "a\n``\n```not the end\n"),
+        ("  ```\na\u2028  b\x0c  c\x85  d\u2028```\n  ```", "a\u2028  b\x0c  c\x85  d\u2028```\n"),
+        ("text `code` and ```x``` too\n", None),
+        ("    ```\n    indented\n    ```\n", None),
+        ("no code", None),
+        ("", None),
+    ],
+)
+def test_the_first_block_of_code(text: str, code: str | None):
+    assert first_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [("py", "1\n"), ("PY", "1\n"), ("Sh", "2\n"), ("c++", "3\n"), ("p", None), ("", None)],
+)
+def test_the_first_block_of_a_language(language: str, code: str | None):
+    text = "```\n0\n```\n```py title=x\n1\n```\n~~~ sh\n2\n~~~\n```c++\n3\n```\n```sh\n4\n```\n"
+    assert first_code(text, language) == code
+
+
+def test_a_block_within_another_is_none_of_its_language():
+    assert first_code("````md\n```py\ninner\n```\n````\n```py\nouter\n```", "py") == "outer\n"
+
+
+@given(TEXTS)
+@settings(max_examples=40)
+def test_code_can_be_fenced_and_taken_out_again(text: str):
+    fence = "`" * (3 + text.count("`"))
+    assert first_code(f"words\n{fence}py\n{text}\n{fence}\nwords", "py") == f"{text}\n"

@@ -1,13 +1,9 @@
-"""Words, standard input and settings in, a request's body out: nothing is dropped or guessed."""
+"""Words, files, images and settings in, a request's body out: nothing is dropped or guessed."""
 
 from __future__ import annotations
 
+import base64
 import os
-import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,282 +13,186 @@ from hypothesis import strategies as st
 
 from contextops import jsontext, prompt
 from contextops.errors import InputFailure, UsageFailure
+from contextops.sources import Sources
 from json_values import VALUES
 
-PLENTY = 1 << 20
-
 
 @pytest.fixture
-def notes() -> list[str]:
-    return []
+def read() -> Sources:
+    return Sources(limit=1 << 20, note=pytest.fail)
 
 
-@pytest.fixture
-def gather(notes: list[str]) -> Callable[..., str]:
-    def gather(*words: str, reads_stdin: bool = True, max_prompt: int = PLENTY) -> str:
-        return prompt.gather(
-            words, reads_stdin=reads_stdin, max_prompt=max_prompt, note=notes.append
-        )
-
-    return gather
+# Who reads standard input -----------------------------------------------------------------------
 
 
-@pytest.fixture
-def stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Make standard input one of its kinds, with this in it."""
-    with ExitStack() as stack:
-
-        def become(kind: str, data: bytes = b"", *, at: int = 0) -> None:
-            descriptor = KINDS[kind](stack, data, tmp_path)
-            stream = stack.enter_context(open(descriptor, encoding="ascii"))  # noqa: PTH123
-            if at:
-                os.lseek(descriptor, at, os.SEEK_SET)
-            monkeypatch.setattr(sys, "stdin", stream)
-
-        yield become
-        monkeypatch.undo()
-
-
-def _pipe(_stack: ExitStack, data: bytes, _folder: Path) -> int:
-    reader, writer = os.pipe()
-    threading.Thread(target=_fill, args=(writer, data)).start()
-    return reader
-
-
-def _fill(writer: int, data: bytes) -> None:
-    # Who reads may have had enough.
-    with suppress(BrokenPipeError), open(writer, "wb") as stream:
-        stream.write(data)
-
-
-def _socket(stack: ExitStack, data: bytes, _folder: Path) -> int:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        theirs.sendall(data)
-    return ours.detach()
-
-
-def _file(_stack: ExitStack, data: bytes, folder: Path) -> int:
-    path = folder / "input"
-    path.write_bytes(data)
-    return os.open(path, os.O_RDONLY)
-
-
-def _null(*_: Any) -> int:
-    return os.open(os.devnull, os.O_RDONLY)
-
-
-def _terminal(stack: ExitStack, data: bytes, _folder: Path) -> int:
-    person, terminal = os.openpty()
-    stack.callback(os.close, person)
-    os.write(person, data)
-    return terminal
-
-
-KINDS = {"pipe": _pipe, "socket": _socket, "file": _file, "null": _null, "terminal": _terminal}
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="no such descriptors on this system")
-
-
-# The words and standard input -------------------------------------------------------------------
-
-
-def test_words_are_joined_by_spaces(gather, stdin):
-    stdin("null")
-    assert gather("Why is", "the sky", "blue?") == "Why is the sky blue?"
-
-
-@pytest.mark.parametrize("kind", ["pipe", "file", pytest.param("socket", marks=posix)])
 @pytest.mark.parametrize(
-    ("words", "data", "expected"),
+    ("words", "paths", "is_claimed"),
     [
-        ([], b"from input\n", "from input\n"),
-        (["words"], b"from input\n", "words\n\nfrom input\n"),
-        (["words", "-"], b"in", "words -\n\nin"),
-        (["words"], b"", "words"),
-        (["words"], b" \n", "words"),
-        ([""], b"in", "in"),
-        ([], b"a\r\nb\r\n", "a\r\nb\r\n"),
-        ([], b"\xef\xbb\xbfa\xef\xbb\xbf", "a\ufeff"),
-        ([], "ü\0\N{GRINNING FACE}\u2028".encode(), "ü\0\N{GRINNING FACE}\u2028"),
+        *(
+            ([], [], False),
+            (["a"], [None], False),
+            (["a", "-"], [], False),
+            (["-", "a"], [], False),
+        ),
+        *((["-"], [None], True), ([], ["-"], True), (["a"], ["f", "-"], True)),
     ],
 )
-def test_standard_input_follows_the_words(gather, stdin, kind, words, data, expected):
-    stdin(kind, data)
-    assert gather(*words) == expected
+def test_a_dash_claims_standard_input(words, paths, is_claimed):
+    assert prompt.claims(words, *paths) is is_claimed
 
 
-@pytest.mark.parametrize("kind", ["null", pytest.param("terminal", marks=posix)])
-def test_a_terminal_and_dev_null_are_left_alone(gather, stdin, kind):
-    stdin(kind, b"never read\n")
-    assert gather("words") == "words"
-    with pytest.raises(UsageFailure):
-        gather()
-
-
-@posix
-def test_a_dash_reads_a_terminal_too(gather, stdin, notes):
-    stdin("terminal", b"typed\n\x04")
-    assert gather("-") == "typed\n"
-    assert not notes
-
-
-@pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_a_dash_is_standard_input_alone(gather, stdin, kind):
-    stdin(kind, b"in")
-    assert gather("-") == "in"
-
-
-def test_the_list_of_a_loop_is_left_alone(gather, stdin):
-    stdin("file", b"first line\nsecond line\n", at=11)
-    assert gather("words") == "words"
-    assert gather() == "second line\n", "without words, what is left of a file is meant"
-
-
-def test_what_is_not_to_be_read_is_not(gather, stdin):
-    stdin("pipe", b"never read")
-    assert gather("words", reads_stdin=False) == "words"
-    with pytest.raises(UsageFailure) as refused:
-        gather(reads_stdin=False)
-    assert "no prompt" in refused.value.what
-    with pytest.raises(UsageFailure):
-        gather("-", reads_stdin=False)
-
-
-@pytest.mark.parametrize("words", [[], [""], [" ", "\n"], ["\u3000"]])
-@pytest.mark.parametrize("data", [b"", b" \n\t\n", b"\xef\xbb\xbf"])
-def test_no_prompt_is_no_request(gather, stdin, words, data):
-    stdin("pipe", data)
-    with pytest.raises(UsageFailure) as refused:
-        gather(*words)
+@pytest.mark.parametrize(
+    ("words", "paths"), [(["-"], ["-"]), ([], ["-", "-"]), (["-"], ["f", "-"])]
+)
+def test_one_only_may_claim_it(words, paths):
+    with pytest.raises(UsageFailure, match="twice") as refused:
+        prompt.claims(words, *paths)
     assert refused.value.status == 2
-    assert "contextops chat send" in refused.value.remedy
 
 
-def test_closed_input_is_no_input(gather, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", None)
-    assert gather("words") == "words"
-    with pytest.raises(UsageFailure):
-        gather()
-    with pytest.raises(InputFailure) as failed:
-        gather("-")
-    assert failed.value.status == 26
+# Files in their frames --------------------------------------------------------------------------
 
 
-@posix
-def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-
-    class Folder:
-        closed = False
-
-        def fileno(self) -> int:
-            return descriptor
-
-        @property
-        def buffer(self) -> Any:
-            return os.fdopen(os.open(tmp_path, os.O_RDONLY), "rb")
-
-    monkeypatch.setattr(sys, "stdin", Folder())
-    with pytest.raises(InputFailure):
-        gather("-")
-    os.close(descriptor)
-
-
-# What is no UTF-8, and what is too much ---------------------------------------------------------
+def test_a_frame_names_the_file_as_it_was_typed():
+    assert prompt.framed("./a.py", "x = 1\n") == '<document path="./a.py">\nx = 1\n\n</document>'
 
 
 @pytest.mark.parametrize(
-    ("data", "offset"),
+    ("path", "shown"),
     [
-        (b"\xff", 0),
-        (b"abc\xfe", 3),
-        ("ü".encode() + b"\xc3", 2),
-        (b"\xef\xbb\xbfa\xe9", 4),
-        ("text".encode("utf-16"), 0),
-        (b"\xed\xa0\x80", 0),
-        (b"a" * 100_000 + b"\x80", 100_000),
+        ('a"b', "a&quot;b"),
+        ("<&>", "&lt;&amp;&gt;"),
+        ("two\nlines\r", "two&#10;lines&#13;"),
+        (os.fsdecode(b"\xff"), "\ufffd"),
+        ("größer", "größer"),
     ],
 )
-def test_what_is_no_utf8_is_refused_with_its_offset(gather, stdin, data, offset):
-    stdin("pipe", data)
-    with pytest.raises(InputFailure) as failed:
-        gather("words")
+def test_a_name_cannot_leave_its_attribute(path, shown):
+    assert prompt.framed(path, "").startswith(f'<document path="{shown}">\n')
+
+
+@pytest.mark.parametrize(
+    ("content", "tag"),
+    [
+        ("<document>", "document"),
+        ("a </document> b", "document-2"),
+        ("</document-2>", "document"),
+        ("</document></document-2></document-3>", "document-4"),
+    ],
+)
+def test_a_frame_is_not_closed_by_what_it_holds(content, tag):
+    assert prompt.framed("f", content) == f'<{tag} path="f">\n{content}\n</{tag}>'
+
+
+@given(st.text(), st.text())
+@settings(max_examples=40)
+def test_whatever_a_file_holds_its_frame_ends_once(path: str, content: str):
+    lines = prompt.framed(path, content).split("\n")
+    tag = lines[0].partition(" ")[0].removeprefix("<")
+    assert lines[0].count('"') == 2
+    assert "\n".join(lines[1:-1]) == content
+    assert lines[-1] == f"</{tag}>"
+    assert lines[-1] not in content
+
+
+# Images -----------------------------------------------------------------------------------------
+
+IMAGES = {
+    "image/png": b"\x89PNG\r\n\x1a\nrest",
+    "image/jpeg": b"\xff\xd8\xffrest",
+    "image/gif": b"GIF89arest",
+    "image/webp": b"RIFF\0\0\0\0WEBPrest",
+}
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_an_image_is_known_by_its_bytes(read, tmp_path, kind):
+    path = tmp_path / "picture.txt"
+    path.write_bytes(IMAGES[kind])
+    text, image = prompt.content("what is it?", [str(path)], read)
+    assert text == {"type": "text", "text": "what is it?"}
+    head, _, data = image["image_url"]["url"].partition(",")
+    assert head == f"data:{kind};base64"
+    assert base64.b64decode(data) == IMAGES[kind]
+
+
+def test_the_address_of_an_image_is_passed_on(read):
+    url = "HTTPS://example.org/a.png?b=c"
+    assert prompt.content("", [url], read) == [{"type": "image_url", "image_url": {"url": url}}]
+
+
+def test_without_images_the_content_is_the_text(read):
+    assert prompt.content("text", [], read) == "text"
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", b"RIFF\0\0\0\0WAVE", b"\x89PN"])
+def test_what_is_no_image_is_refused(read, tmp_path, data):
+    path = tmp_path / "fake.png"
+    path.write_bytes(data)
+    with pytest.raises(InputFailure, match="no image") as failed:
+        prompt.content("x", [str(path)], read)
     assert failed.value.status == 26
-    assert f"offset {offset}" in failed.value.why
-    assert "convert" in failed.value.remedy
 
 
-def test_words_that_are_no_utf8_are_refused(gather, stdin):
-    stdin("null")
-    with pytest.raises(InputFailure) as failed:
-        gather("abc", os.fsdecode(b"d\xff"))
+# Messages of a file -----------------------------------------------------------------------------
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def messages_in(folder: Path, text: str, read: Sources) -> Any:
+    path = folder / "messages.json"
+    path.write_text(text)
+    return prompt.read_messages(str(path), read)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": "x"},
+        {"role": "user", "content": [{"type": "text", "text": "x"}]},
+        {"role": "developer", "content": "x", "name": "kept as it is"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "assistant", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": "x"},
+    ],
+    ids="-".join,
+)
+def test_a_message_passes_as_it_is(read, tmp_path, message):
+    told = messages_in(tmp_path, jsontext.dumps([message]), read)
+    assert told == [message]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(5, None, [], {}, {"role": "user"}, {"content": "x"}, {"role": "cat", "content": "x"}),
+        *({"role": "user", "content": 5}, {"role": "user", "content": []}, {"role": ["user"]}),
+        *({"role": "user", "content": ["x"]}, {"role": "user", "content": [{"text": "x"}]}),
+        *({"role": "assistant", "content": None}, {"role": "tool", "content": "x"}),
+        {"role": "user", "content": "x", "tool_calls": [CALL]},
+        {"role": "assistant", "tool_calls": "x"},
+    ],
+    ids=str,
+)
+def test_what_is_no_message_is_named_by_its_number(read, tmp_path, message):
+    good = {"role": "user", "content": "x"}
+    with pytest.raises(InputFailure, match="message 1 of") as failed:
+        messages_in(tmp_path, jsontext.dumps([good, message]), read)
     assert failed.value.status == 26
-    assert "5" in failed.value.why
 
 
-@pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_too_much_input_is_refused(gather, stdin, kind):
-    stdin(kind, b"x" * 1000)
-    assert len(gather(max_prompt=1000)) == 1000
-    stdin(kind, b"x" * 1001)
+@pytest.mark.parametrize("text", ["", "{", "{}", "null", '"x"', "[NaN]", "[" * 5000])
+def test_what_is_no_array_of_messages_is_refused(read, tmp_path, text):
     with pytest.raises(InputFailure) as failed:
-        gather(max_prompt=1000)
+        messages_in(tmp_path, text, read)
     assert failed.value.status == 26
-    assert "max_prompt" in failed.value.remedy
 
 
-def test_endless_input_is_refused(gather, monkeypatch):
-    with open("/dev/zero", "rb") as zero:  # noqa: PTH123
-
-        class Endless:
-            buffer = zero
-            closed = False
-
-            def fileno(self) -> int:
-                raise OSError
-
-        monkeypatch.setattr(sys, "stdin", Endless())
-        with pytest.raises(InputFailure, match="large"):
-            gather("-", max_prompt=10_000)
-
-
-@given(st.text(), st.binary())
-def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
-    assert prompt.decoded(text.encode(), "x") == text.removeprefix("\ufeff")
-    with suppress(InputFailure):
-        assert prompt.decoded(data, "x").encode() == data.removeprefix(b"\xef\xbb\xbf")
-
-
-# Waiting ----------------------------------------------------------------------------------------
-
-
-@posix
-def test_silence_is_explained_after_a_while(gather, monkeypatch, notes):
-    monkeypatch.setattr(prompt, "PATIENCE", 0.05)
-    reader, writer = os.pipe()
-    said = threading.Event()
-
-    def note(text: str) -> None:
-        notes.append(text)
-        os.close(writer)
-        said.set()
-
-    with open(reader, encoding="utf-8") as stream:  # noqa: PTH123
-        monkeypatch.setattr(sys, "stdin", stream)
-        assert prompt.gather(["words"], reads_stdin=True, max_prompt=9, note=note) == "words"
-        monkeypatch.undo()
-    assert said.is_set()
-    assert "standard input" in notes[0]
-    assert "-n" in notes[0]
-    assert len(notes) == 1
-
-
-@pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_input_that_is_there_is_not_remarked_upon(gather, stdin, notes, kind):
-    stdin(kind, b"in")
-    gather()
-    assert notes == []
+@given(VALUES)
+@settings(max_examples=40)
+def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
+    told = prompt.fault(value)
+    assert told is None or told
 
 
 # Parameters -------------------------------------------------------------------------------------
@@ -353,8 +253,7 @@ def test_a_parameter_that_is_no_utf8_is_refused():
 def composed(**changes: Any) -> dict[str, Any]:
     given_: dict[str, Any] = {
         "model": "m",
-        "system": None,
-        "prompt": "p",
+        "messages": [{"role": "user", "content": "p"}],
         "params": {},
         "stream": True,
         "shows_usage": False,
@@ -366,14 +265,6 @@ def test_the_body_is_what_the_reference_documents():
     message = {"role": "user", "content": "p"}
     assert composed() == {"model": "m", "messages": [message], "stream": True}
     assert composed(stream=False) == {"model": "m", "messages": [message], "stream": False}
-
-
-def test_the_system_message_comes_first():
-    assert composed(system="be brief")["messages"] == [
-        {"role": "system", "content": "be brief"},
-        {"role": "user", "content": "p"},
-    ]
-    assert len(composed(system="")["messages"]) == 1
 
 
 def test_parameters_stand_beside_the_messages():
@@ -396,24 +287,3 @@ def test_usage_is_asked_for_only_where_it_is_shown(stream, shows_usage, asked):
 def test_ones_own_stream_options_stay():
     params = {"stream_options": {"include_usage": False, "x": 1}}
     assert composed(params=params, shows_usage=True)["stream_options"] == params["stream_options"]
-
-
-# Options that take a file -----------------------------------------------------------------------
-
-
-def test_an_option_takes_itself_a_file_or_standard_input(stdin, tmp_path):
-    path = tmp_path / "a file"
-    path.write_bytes(b"\xff\r\n\xef\xbb\xbf")
-    stdin("pipe", b"\x00in")
-    assert prompt.source('{"a": "ü"}') == '{"a": "ü"}'.encode()
-    assert prompt.source(f"@{path}") == b"\xff\r\n\xef\xbb\xbf"
-    assert prompt.source("-") == b"\x00in"
-
-
-@pytest.mark.parametrize("name", ["missing", ".", "a\0b", "x" * 5000])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, name: str):
-    with pytest.raises(InputFailure) as failed:
-        prompt.file(f"{tmp_path}/{name}")
-    assert failed.value.status == 26
-    assert name in failed.value.what
-    assert failed.value.why

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -54,6 +56,24 @@ def test_before_the_first_byte_stdout_is_empty(command, serve, exported, signum,
     process = command.start("chat", "send", "-n", *mode, "hi")
     assert server.asked.wait(10)
     assert ended_by(process, signum) == (b"", b"")
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_json_is_whole_when_interrupted_and_says_that_the_answer_is_not(
+    command, serve, exported, signum
+):
+    arrived = threading.Event()
+    exported(serve(lambda _: stream(chunk("part "), lambda _c: arrived.set(), HOLD)))
+    process = command.start("chat", "send", "-n", "--json", "-v", "hi")
+    assert arrived.wait(10)
+    # The head of the answer is told of before its first word is read.
+    while b"transfer-encoding" not in process.stderr.readline():
+        pass
+    time.sleep(0.3)
+    stdout, _ = ended_by(process, signum)
+    document = json.loads(stdout)
+    assert document["contextops"]["complete"] is False
+    assert document["choices"][0]["message"]["content"] == "part "
 
 
 def test_while_waiting_to_try_again(command, serve, exported):

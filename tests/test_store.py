@@ -236,6 +236,307 @@ def test_a_lock_that_cannot_be_made(folder, monkeypatch):
         pytest.fail("there is no lock")
 
 
+def test_a_lock_file_that_went_with_its_file_is_not_the_lock(folder, monkeypatch):
+    file = folder / "file"
+
+    class Removing(store.System):
+        left = 2
+
+        @staticmethod
+        def lock(descriptor):
+            store.System.lock(descriptor)
+            if Removing.left:
+                Removing.left -= 1
+                (folder / "file.lock").unlink()
+
+    monkeypatch.setattr(store, "system", Removing())
+    with store.locked(file):
+        assert (folder / "file.lock").exists()
+        with pytest.raises(ConfigFailure), store.locked(file, 0):
+            pytest.fail("both have the lock")
+
+
+# --- append ---
+
+
+@posix
+def test_lines_are_added_to_a_private_file(folder):
+    before = os.umask(0)
+    try:
+        store.append(folder / "new" / "file", b"one\n")
+    finally:
+        os.umask(before)
+    store.append(folder / "new" / "file", b"two\nthree\n")
+    assert (folder / "new/file").read_bytes() == b"one\ntwo\nthree\n"
+    assert (mode(folder / "new"), mode(folder / "new/file")) == (0o700, 0o600)
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        (b"", b""),
+        (b"torn", b""),
+        (b"one\n", b"one\n"),
+        (b"one\ntorn", b"one\n"),
+        (b"one\n" + b"x" * 200_000, b"one\n"),
+        (b"x" * 65_535 + b"\n" + b"y" * 65_536, b"x" * 65_535 + b"\n"),
+        (b"x" * 200_000, b""),
+    ],
+)
+def test_what_a_crash_left_after_the_last_line_is_cut_off(folder, before, kept):
+    (folder / "file").write_bytes(before)
+    store.append(folder / "file", b"new\n")
+    assert (folder / "file").read_bytes() == kept + b"new\n"
+
+
+def test_lines_go_through_a_symbolic_link(folder):
+    (folder / "link").symlink_to("target")
+    store.append(folder / "link", b"one\n")
+    store.append(folder / "link", b"two\n")
+    assert (folder / "link").is_symlink()
+    assert (folder / "target").read_bytes() == b"one\ntwo\n"
+
+
+@posix
+def test_what_is_no_file_takes_no_lines(folder):
+    os.mkfifo(folder / "pipe")
+    for special in (folder / "pipe", folder):
+        with pytest.raises(OutputFailure) as failed:
+            store.append(special, b"line\n")
+        assert failed.value.status == 23
+
+
+def test_lines_are_on_the_disk_before_the_end_is_told(folder, monkeypatch):
+    spy = Spy()
+    monkeypatch.setattr(store, "system", spy)
+    store.append(folder / "new" / "file", b"line\n")
+    synced = spy.verbs[spy.verbs.index("write") :]
+    assert synced.count("fsync") == (1 if sys.platform == "win32" else 2)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("before", [None, b"old\n", b"old\ntorn"])
+def test_whatever_fails_all_lines_are_added_or_none(folder, monkeypatch, before, error):
+    monkeypatch.setattr(store, "_POLL_MOST", 0)
+    for k in range(100):
+        place = folder / str(k) / "file"
+        if before is not None:
+            place.parent.mkdir()
+            place.write_bytes(before)
+        failing = Spy(fail_at=k, error=error)
+        monkeypatch.setattr(store, "system", failing)
+        told = None
+        try:
+            store.append(place, b"one\ntwo\n")
+        except (OutputFailure, KeyboardInterrupt) as failure:
+            told = failure
+        found = place.read_bytes() if place.exists() else None
+        old = (before or b"").removesuffix(b"torn")
+        if told is None:
+            assert found == old + b"one\ntwo\n"
+        else:
+            assert found in (before, old, old + b"one\ntwo\n") or (before is None and not found)
+            assert isinstance(told, KeyboardInterrupt) or told.status == 23
+        if len(failing.calls) <= k:
+            break
+        # To close a lock may fail unheard: it is let go all the same.
+        assert told is not None or failing.calls[k][0] == "close", failing.calls[k]
+    else:
+        pytest.fail("it never came to its end")
+    assert k > 8
+
+
+def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
+    class Full(store.System):
+        @staticmethod
+        def write(descriptor, data):
+            if os.fstat(descriptor).st_size >= 8:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return os.write(descriptor, data[:3])
+
+    (folder / "file").write_bytes(b"old\n")
+    monkeypatch.setattr(store, "system", Full())
+    for file in ("file", "new"):
+        with pytest.raises(OutputFailure, match="No space left"):
+            store.append(folder / file, b"a line that is too long\n")
+    assert (folder / "file").read_bytes() == b"old\n"
+    assert not (folder / "new").exists(), "an empty file would look like something kept"
+
+
+# --- remove ---
+
+
+def test_a_file_goes_with_its_lock_file(folder):
+    store.append(folder / "file", b"line\n")
+    store.remove(folder / "file")
+    assert names(folder) == []
+    store.remove(folder / "file")
+    assert names(folder) == []
+
+
+def test_a_file_that_is_being_written_is_not_removed_meanwhile(folder):
+    store.append(folder / "file", b"line\n")
+    with store.locked(folder / "file"), pytest.raises(ConfigFailure):
+        store.remove(folder / "file", wait=0.05)
+    assert (folder / "file").exists()
+
+
+def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
+    store.append(folder / "file", b"line\n")
+
+    class ReadOnly(store.System):
+        @staticmethod
+        def unlink(path):
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(store, "system", ReadOnly())
+    with pytest.raises(OutputFailure, match="Read-only") as failed:
+        store.remove(folder / "file")
+    assert failed.value.status == 23
+    assert (folder / "file").exists()
+
+
+# --- a file that is there when all of it is ---
+
+
+def test_a_file_is_as_it_was_until_all_of_the_new_one_is_there(folder):
+    file = folder / "file"
+    file.write_bytes(b"old")
+    part = store.PartFile(file)
+    part.write(b"ne")
+    assert (folder / "file.part").read_bytes() == b"ne"
+    part.write(b"w")
+    assert file.read_bytes() == b"old"
+    part.keep()
+    assert file.read_bytes() == b"new"
+    assert names(folder) == ["file"]
+
+
+@posix
+def test_it_keeps_its_mode_and_a_new_one_has_that_of_any_file(folder):
+    (folder / "file").write_bytes(b"old")
+    (folder / "file").chmod(0o751)
+    before = os.umask(0o027)
+    try:
+        for name in ("file", "new"):
+            part = store.PartFile(folder / name)
+            part.write(b"new")
+            part.keep()
+    finally:
+        os.umask(before)
+    assert (mode(folder / "file"), mode(folder / "new")) == (0o751, 0o640)
+
+
+def test_what_was_begun_stays_beside_it_and_what_was_not_does_not(folder):
+    (folder / "file").write_bytes(b"old")
+    part = store.PartFile(folder / "file")
+    assert part.leave() is False
+    assert names(folder) == ["file"]
+    part = store.PartFile(folder / "file")
+    part.write(b"half")
+    assert part.leave() is True
+    assert (folder / "file").read_bytes() == b"old"
+    assert (folder / "file.part").read_bytes() == b"half"
+    part = store.PartFile(folder / "file")
+    part.write(b"n")
+    part.keep()
+    assert (folder / "file").read_bytes() == b"n"
+    assert names(folder) == ["file"]
+
+
+@posix
+def test_the_part_of_a_link_is_beside_its_target(folder):
+    (folder / "real").mkdir()
+    (folder / "link").symlink_to("real/file")
+    part = store.PartFile(folder / "link")
+    part.write(b"new")
+    assert names(folder / "real") == ["file.part"]
+    part.keep()
+    assert (folder / "link").is_symlink()
+    assert (folder / "real/file").read_bytes() == b"new"
+
+
+@posix
+def test_a_link_where_the_part_goes_is_not_followed(folder):
+    (folder / "precious").write_bytes(b"precious")
+    (folder / "file.part").symlink_to("precious")
+    with pytest.raises(OutputFailure):
+        store.PartFile(folder / "file")
+    assert (folder / "precious").read_bytes() == b"precious"
+
+
+@posix
+def test_a_pipe_without_a_name_is_written_directly(folder):
+    reader, writer = os.pipe()
+    with open(reader, "rb") as read:  # noqa: PTH123 - a descriptor
+        part = store.PartFile(store.Path(f"/dev/fd/{writer}"))
+        os.close(writer)
+        assert part.is_direct
+        part.write(b"x")
+        part.keep()
+        assert read.read() == b"x"
+
+
+def test_two_at_once_do_not_mix(folder):
+    first = store.PartFile(folder / "file")
+    first.write(b"first")
+    with pytest.raises(OutputFailure, match="another process is writing") as failed:
+        store.PartFile(folder / "file")
+    assert failed.value.status == 23
+    first.keep()
+    assert (folder / "file").read_bytes() == b"first"
+
+
+@posix
+def test_who_comes_while_another_ends_does_not_empty_what_it_made(folder, monkeypatch):
+    class Late(store.System):
+        @staticmethod
+        def lock(descriptor):
+            monkeypatch.setattr(store, "system", store.System())
+            first.keep()
+            store.System.lock(descriptor)
+
+    first = store.PartFile(folder / "file")
+    first.write(b"first")
+    monkeypatch.setattr(store, "system", Late())
+    with pytest.raises(OutputFailure):
+        store.PartFile(folder / "file")
+    assert (folder / "file").read_bytes() == b"first"
+    assert names(folder) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
+)
+def test_whatever_fails_the_old_file_or_the_new_one_is_there(folder, monkeypatch, error):
+    for k in range(100):
+        place = folder / str(k)
+        place.mkdir()
+        (place / "file").write_bytes(b"old")
+        failing = Spy(fail_at=k, error=error)
+        monkeypatch.setattr(store, "system", failing)
+        part = told = None
+        try:
+            part = store.PartFile(place / "file")
+            part.write(b"new")
+            part.keep()
+        except (OutputFailure, KeyboardInterrupt) as failure:
+            told = failure
+            left = part is not None and part.leave()
+            assert left is (place / "file.part").exists() or not part
+        found = (place / "file").read_bytes()
+        assert found == b"new" if told is None else found in (b"old", b"new")
+        assert not isinstance(told, OutputFailure) or told.status == 23
+        if len(failing.calls) <= k:
+            break
+        assert told is not None, f"call {k}, {failing.calls[k]}, failed in silence"
+    else:
+        pytest.fail("it never came to its end")
+    assert k > 6
+
+
 # --- other processes ---
 
 WRITER = """

@@ -6,15 +6,15 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from contextops import __version__
-from contextops.commands import api, chat, completion, config, models, serve
+from contextops.commands import api, chat, completion, config, models, serve, session
 from contextops.commands.help import help_topic
 from contextops.errors import INTERNAL, Failure, Signalled
-from contextops.options import Command, Group, OnlineCommand
+from contextops.options import PROFILE, Command, Group, OnlineCommand
 from contextops.output import Printer, unwritable
 from contextops.runtime import Runtime
 
@@ -24,6 +24,8 @@ class Root(Group):
 
     ``typer.testing.CliRunner`` passes it too, so that tests see the real statuses.
     """
+
+    shown: ClassVar = PROFILE
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Name the commands as a newcomer needs them; Typer would put the groups last."""
@@ -46,7 +48,7 @@ class Root(Group):
                 ctx.obj.close()
 
 
-_ORDER = ("chat", "models", "config", "api", "serve", "completion", "help")
+_ORDER = ("chat", "models", "session", "config", "api", "serve", "completion", "help")
 
 
 @contextmanager
@@ -85,8 +87,10 @@ _OF_A_STREAM = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
 def _where(bug: Exception) -> str:
-    """Name the kind of a bug and its place; its text could hold a key."""
-    frame = traceback.extract_tb(bug.__traceback__)[-1]
+    """Name the kind of a bug and its place in our code; its text could hold a key."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
+    frame = (ours or frames)[-1]
     return f"{type(bug).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
@@ -111,13 +115,21 @@ app = typer.Typer(
 def contextops(
     version: Annotated[
         bool,
-        typer.Option("--version", "-V", is_eager=True, callback=_print_version, help="Say which."),
+        typer.Option(
+            "--version", "-V", is_eager=True, callback=_print_version, help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Ask the models of a ContextOps.AI server, or of any OpenAI-compatible one."""
+    """Ask the models of a ContextOps.AI server, or of any OpenAI-compatible one.
+
+    \b
+    contextops chat send --local "Why is the sky blue?"     try it without a server
+    contextops config set base_url https://ai.example.com   name yours
+    git diff | contextops chat send "review this"           use it in a pipe
+    """
 
 
-for group in (chat.app, models.app, config.app):
+for group in (chat.app, models.app, config.app, session.app):
     app.add_typer(group)
 app.command("serve", cls=Command)(serve.serve)
 app.command("api", cls=OnlineCommand)(api.api)

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from contextops import refusal, retry
 from contextops.deadlines import Deadlines
 from contextops.errors import Failure, TooLarge, Truncated, Unreachable
-from contextops.settings import origin_of
+from contextops.settings import origin_of, presentable_header
 from contextops.transport import Request, Response, Transport
 
 MAX_ERROR_BODY = 64 << 10
@@ -20,6 +20,10 @@ MAX_ERROR_BODY = 64 << 10
 _MAX_REDIRECTS = 5
 
 Note = Callable[[str], None]
+
+
+def ignore(_text: str) -> None:
+    """Say nothing."""
 
 
 class Settled(NamedTuple):
@@ -37,10 +41,13 @@ class Settled(NamedTuple):
 class Attempts:
     """Try a request so often as the profile allows, with a note for every wait."""
 
-    def __init__(self, transport: Transport, *, retries: int, note: Note) -> None:
+    def __init__(
+        self, transport: Transport, *, retries: int, note: Note, detail: Note = ignore
+    ) -> None:
         self._transport = transport
         self._retries = retries
         self._note = note
+        self._detail = detail
 
     def settle(self, request: Request, deadlines: Deadlines) -> Settled:
         """Give the answer that no further attempt mends; its response is the caller's to close.
@@ -51,8 +58,10 @@ class Attempts:
         attempt = redirects = 0
         while True:
             attempt += 1
+            self._detail_request(request)
             try:
                 response = self._transport.send(request, deadlines)
+                self._detail_response(response, deadlines)
             except Unreachable as failure:
                 if self._waits(failure, retry.own_delay(attempt), attempt, deadlines):
                     continue
@@ -69,6 +78,16 @@ class Attempts:
             settled = _refused(request, response, attempt)
             if not self._tries_again(request, settled, deadlines):
                 return settled
+
+    def _detail_request(self, request: Request) -> None:
+        self._detail(f"> {request.method} {request.url}")
+        for name, value in request.headers.items():
+            self._detail(f"> {name}: {presentable_header(name, value)}")
+
+    def _detail_response(self, response: Response, deadlines: Deadlines) -> None:
+        self._detail(f"< {response.status} after {deadlines.elapsed * 1000:.0f} ms")
+        for name, value in response.headers.items():
+            self._detail(f"< {name}: {presentable_header(name, value)}")
 
     def _tries_again(self, request: Request, settled: Settled, deadlines: Deadlines) -> bool:
         status = refusal.status_meant(settled.response.status, settled.body)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from signal import SIGINT
+from typing import Any, TypeVar
 
 from contextops import jsontext, refusal
 from contextops.answer import Answer, Done, Piece
-from contextops.attempts import Attempts, Note, Settled, read
+from contextops.attempts import Attempts, Note, Settled, ignore, read
 from contextops.deadlines import Deadlines
 from contextops.errors import (
     BadResponse,
@@ -21,20 +22,25 @@ from contextops.errors import (
     InputFailure,
     ModelNotFound,
     ServerFailure,
+    Signalled,
     TimedOut,
     Truncated,
     Unreachable,
+    UsageFailure,
 )
 from contextops.profiles import Profile
+from contextops.settings import SETTINGS, presentable_header
 from contextops.sse import Parser
 from contextops.transport import Request, Response, Route, Transport
 
 METADATA_MAX_TIME = 30.0
 """Seconds for the list of models, where the profile sets no ``max_time``."""
 
+_CHAT = "chat/completions"
 _SHOWN_MODELS = 10
 
 Json = Any
+Ended = TypeVar("Ended", Failure, Signalled)
 
 
 class Client:
@@ -49,6 +55,7 @@ class Client:
         profile: Profile,
         *,
         note: Note,
+        detail: Note = ignore,
         base_url: str | None = None,
         unix_socket: str | None = None,
         key: str | None = None,
@@ -66,7 +73,8 @@ class Client:
         transport = Transport(
             self._base_url, route, connect=profile.connect_timeout, write=profile.idle_timeout
         )
-        self._attempts = Attempts(transport, retries=profile.retries, note=note)
+        self._attempts = Attempts(transport, retries=profile.retries, note=note, detail=detail)
+        self._detail = detail
 
     # The endpoints ------------------------------------------------------------------------
 
@@ -96,13 +104,16 @@ class Client:
             "choose with -m ID, or for good: contextops config set model ID",
         )
 
-    def chat(self, body: Mapping[str, Json], *, allow_truncated: bool = False) -> Iterator[Piece]:
+    def chat(
+        self, body: Mapping[str, Json], *, allow_truncated: bool = False, whole: bool = False
+    ) -> Iterator[Piece]:
         """Send one request and give the pieces of the answer as they come, ``Done`` last.
 
-        ``body`` is that of ``POST /chat/completions``, with ``model`` and ``messages``. Whatever
+        ``body`` is that of ``POST /chat/completions``, with ``model`` and ``messages``. With
+        ``whole`` no limit of tokens may have cut the answer, not even the caller's. Whatever
         goes wrong is raised as a ``Failure`` whose ``response`` is what there is of an answer.
         """
-        request = self._request("POST", self.url_of("chat/completions"), _encoded(body))
+        request = self._request("POST", self.url_of(_CHAT), _encoded(body))
         self._check_size(request)
         deadlines = self._deadlines(self._profile.max_time or 0.0)
         answer = Answer(self._profile.max_answer)
@@ -117,15 +128,22 @@ class Client:
                     # Not before: the reader of a full pipe is not the server's silence.
                     deadlines.token()
             answer.require_whole(
-                limit_is_callers=_sets_limit(body), allow_truncated=allow_truncated
+                limit_is_callers=_sets_limit(body) and not whole,
+                allow_truncated=allow_truncated and not whole,
             )
+        except refusal.UnclearAuth as failure:
+            raise self._judged(failure) from None
         except ModelNotFound as failure:
             raise self._with_offer(failure, str(body["model"])) from None
+        except KeyboardInterrupt:
+            raise self._with_part(Signalled(SIGINT), answer, about, deadlines) from None
+        except Signalled as death:
+            raise self._with_part(death, answer, about, deadlines) from None
         except Failure as failure:
-            if about["first_token_ms"] is not None:
-                failure.response = answer.response({**about, "total_ms": _ms(deadlines.elapsed)})
-            raise
-        yield Done(answer.response({**about, "total_ms": _ms(deadlines.elapsed)}))
+            raise self._with_part(failure, answer, about, deadlines) from None
+        first, total = about["first_token_ms"], _ms(deadlines.elapsed)
+        self._detail(f"* first word after {first or 0} ms, all of it after {total} ms")
+        yield Done(answer.response({**about, "total_ms": total}))
 
     @contextmanager
     def call(
@@ -147,8 +165,7 @@ class Client:
 
     def url_of(self, path: str) -> str:
         """Give the address of a path: of the root with ``/`` before it, else of the API."""
-        root = self._base_url
-        return f"{root}{path}" if path.startswith("/") else f"{root}{self._profile.api_path}/{path}"
+        return _url_of(self._base_url, self._profile.api_path, path)
 
     # Requests -----------------------------------------------------------------------------
 
@@ -205,24 +222,31 @@ class Client:
         settled = self._settle(request, deadlines)
         try:
             if settled.refusal is not None:
-                raise self._judged(settled.refusal)
+                raise settled.refusal
             yield settled
         finally:
             settled.response.close()
 
-    def _judged(self, failure: Failure) -> Failure:
+    def _judged(self, failure: refusal.UnclearAuth) -> Failure:
         """Tell a provider's 401 from our own: a key that lists models is good.
 
         Only Open WebUI passes on what its providers say; elsewhere a 401 is always our key's.
         """
-        has_providers = self._profile.api_path != "/v1" and not self._profile.is_local
-        if not isinstance(failure, refusal.UnclearAuth) or not has_providers:
+        if self._profile.api_path == "/v1" or self._profile.is_local:
             return failure
         try:
             self.models()
         except Failure:
             return failure
         return failure.as_providers()
+
+    def _with_part(
+        self, ended: Ended, answer: Answer, about: Mapping[str, Json], deadlines: Deadlines
+    ) -> Ended:
+        """Add what there is of an answer, once its first word has come."""
+        if about["first_token_ms"] is not None:
+            ended.response = answer.response({**about, "total_ms": _ms(deadlines.elapsed)})
+        return ended
 
     def _with_offer(self, failure: ModelNotFound, wanted: str) -> ModelNotFound:
         """Add which models there are, the nearest names first."""
@@ -276,6 +300,42 @@ class Client:
                     return
                 raise
         yield from answer.take(parser.close(), at_end=True)
+
+
+def curl_command(profile: Profile, body: Mapping[str, Json]) -> str:
+    """Write the request of ``chat`` as a curl command that works when pasted.
+
+    The key stands there as ``$CONTEXTOPS_API_KEY``; other secret headers are masked.
+    """
+    import shlex
+
+    if profile.is_local:
+        raise UsageFailure(
+            "the embedded model has no address for curl",
+            "it runs for one command only",
+            "start it with: contextops serve",
+        )
+    lines = [f"curl -sSN {shlex.quote(_url_of(profile.base_url, profile.api_path, _CHAT))}"]
+    if profile.key is not None and "authorization" not in map(str.lower, profile.headers):
+        lines.append('-H "Authorization: Bearer $CONTEXTOPS_API_KEY"')
+    headers = _merged({"Content-Type": "application/json"}, profile.headers)
+    for name, value in headers.items():
+        lines.append(f"-H {shlex.quote(f'{name}: {presentable_header(name, value)}')}")
+    if profile.proxy:
+        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].presentable(profile.proxy))}")
+    if profile.insecure:
+        lines.append("--insecure")
+    if profile.ca_bundle:
+        lines.append(f"--cacert {shlex.quote(str(profile.ca_bundle))}")
+    if profile.client_cert:
+        lines.append(f"--cert {shlex.quote(str(profile.client_cert))}")
+    # A body in the words of a command may be longer than a system lets them be.
+    lines.append("--data-binary @- <<'END_OF_BODY'")
+    return " \\\n  ".join(lines) + f"\n{jsontext.dumps(body)}\nEND_OF_BODY\n"
+
+
+def _url_of(root: str, api_path: str, path: str) -> str:
+    return f"{root}{path}" if path.startswith("/") else f"{root}{api_path}/{path}"
 
 
 class Reply:

@@ -149,12 +149,14 @@ class TooLarge(Failure):
 class Signalled(BaseException):
     """End the process by ``signum``, once what there is has been kept.
 
-    Not an ``Exception``: nothing that handles failures may swallow it.
+    Not an ``Exception``: nothing that handles failures may swallow it. ``response`` is the part of
+    an answer that had come, as with a failure.
     """
 
     def __init__(self, signum: signal.Signals) -> None:
         super().__init__(signum)
         self.signum = signum
+        self.response: dict[str, Any] | None = None
 
     @property
     def status(self) -> int:

@@ -7,12 +7,14 @@ terminal never has to take back what it showed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 # What follows backticks has none: "```x``` is code" is a line of a paragraph.
 _OPENING = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})\s*")
 _LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)])(\s|$)")
 _START_OF_LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)]?)?")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # Characters that tell whether a line is a list's.
 _TELLING = 16
 
@@ -77,3 +79,33 @@ class Blocks:
         block = "\n".join(self._lines)
         self._lines = []
         return block
+
+
+def first_code(text: str, language: str | None = None) -> str | None:
+    """Give the content of the first fenced block of code, of a language if one is named.
+
+    None where there is none. The language is the first word after the fence, in any case.
+    """
+    # Not splitlines(): it cuts at form feeds and U+2028 too, which are part of the code.
+    lines = iter(_LINE.findall(text))
+    for line in lines:
+        opened = _OPENING.match(line.rstrip("\r\n"))
+        if not opened:
+            continue
+        named = line[opened.end() :].split()
+        content = _until_closed(lines, opened[1], indent=opened.start(1))
+        if language is None or (named and named[0].lower() == language.lower()):
+            return content
+    return None
+
+
+def _until_closed(lines: Iterator[str], fence: str, *, indent: int) -> str:
+    """Take the lines of a fenced block, each less the indentation of its fence."""
+    content = []
+    for line in lines:
+        closing = _CLOSING.fullmatch(line.rstrip("\r\n"))
+        if closing and closing[1].startswith(fence):
+            break
+        margin = len(line) - len(line.lstrip(" "))
+        content.append(line[min(indent, margin) :])
+    return "".join(content)

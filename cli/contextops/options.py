@@ -4,7 +4,7 @@ They are understood before the subcommand and after it; what is typed later wins
 those of every command, ``OnlineCommand`` those that reach a server too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
 import typer
@@ -67,9 +67,16 @@ DISPLAY = [
         type=str,
         metavar="WHEN",
         keep=_color,
-        help="Colour and rendering: auto, always or never.",
+        help="Colour on a terminal: auto, always or never.",
     ),
     _option("--quiet", "-q", is_flag=True, keep=_display, help="No notes on stderr, only errors."),
+    _option(
+        "--verbose",
+        "-v",
+        is_flag=True,
+        keep=_display,
+        help="Show on stderr what passes between here and the server, keys masked.",
+    ),
 ]
 
 CONNECTION = [
@@ -89,21 +96,30 @@ CONNECTION = [
         metavar="'NAME: VALUE'",
         help="Send this header too; may be given again.",
     ),
-    _option("--connect-timeout", type=str, metavar="DURATION", help="For connecting.  [10s]"),
+    _option(
+        "--connect-timeout", type=str, metavar="DURATION", help="Time limit for connecting.  [10s]"
+    ),
     _option(
         "--first-token-timeout",
         type=str,
         metavar="DURATION",
         help="From the request to the first word.  [5m]",
     ),
-    _option("--idle-timeout", type=str, metavar="DURATION", help="Between two words.  [2m]"),
+    _option(
+        "--idle-timeout", type=str, metavar="DURATION", help="Time limit between two words.  [2m]"
+    ),
     _option(
         "--max-time",
         type=str,
         metavar="DURATION",
-        help="For the whole; 0 is no limit.  [none; 30s for models]",
+        help="Time limit for everything; 0 is none.  [none; 30s for models]",
     ),
-    _option("--retries", type=str, metavar="N", help="Try again so often at most.  [2]"),
+    _option(
+        "--retries",
+        type=str,
+        metavar="N",
+        help="Retry at most N times, before the answer begins.  [2]",
+    ),
     _option(
         "--allow-http",
         is_flag=True,
@@ -138,11 +154,13 @@ class OnlineCommand(Command):
     """A command that may reach a server."""
 
     shared: ClassVar = SHARED
-    shared_title = "Connection and display, before the subcommand too"
+    shared_title = "Connection and display options, also accepted before the subcommand"
 
 
 class Group(TyperGroup):
     """A group of commands, which prints its help when none of them is named."""
+
+    shown: ClassVar[Sequence[TyperOption]] = ()
 
     def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
         super().__init__(*args, params=[*(params or []), *SHARED], **attributes)
@@ -157,8 +175,8 @@ class Group(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Show the commands first."""
         self.format_commands(ctx, formatter)
-        shared = {id(option) for option in SHARED}
-        own = [param for param in self.get_params(ctx) if id(param) not in shared]
+        hidden = {id(option) for option in SHARED if option not in self.shown}
+        own = [param for param in self.get_params(ctx) if id(param) not in hidden]
         _section(ctx, formatter, "Options", own)
 
 

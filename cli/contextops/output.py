@@ -6,6 +6,7 @@ stdout carries what was asked for and nothing else; everything else goes to stde
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import itertools
 import os
@@ -78,13 +79,19 @@ class Printer:
         color: str = "auto",
         plain: bool = False,
         raw: bool = False,
+        reasoning: bool = False,
+        verbose: bool = False,
     ) -> None:
         self._as_json = as_json
         self._quiet = quiet
         self._color = color
         self._plain = plain
         self._raw = raw
+        self._reasoning = reasoning
+        self._verbose = verbose
         self._spinner: Spinner | None = None
+        self._thinks_aloud = False
+        self._put: Callable[[bytes], None] = _to_stdout
 
     @cached_property
     def stdout_is_terminal(self) -> bool:
@@ -105,18 +112,22 @@ class Printer:
 
     def require_stdout(self) -> None:
         """Fail before any work is done when there is nowhere to put its result."""
-        if sys.stdout is None:
-            raise OutputFailure("cannot write to standard output", "it is closed")
+        if self._put is _to_stdout:
+            _require_stdout()
 
     def write(self, data: bytes) -> None:
         """Put bytes on stdout as they are, and flush them."""
-        self.require_stdout()
         self._stop_spinner()
-        try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        except OSError as error:
-            raise unwritable(error) from None
+        self._put(data)
+
+    def writing_to(self, write: Callable[[bytes], None]) -> Printer:
+        """Give a printer like this one that puts elsewhere what is for stdout, as in a pipe."""
+        other = copy.copy(self)
+        other._put = write  # noqa: SLF001 - it is one of us
+        other.stdout_is_terminal = False
+        # Nor is it rendered, whatever --color says.
+        other._plain = True  # noqa: SLF001 - same
+        return other
 
     def line(self, text: str) -> None:
         """Print one line of text that is not the model's, sanitised."""
@@ -147,7 +158,31 @@ class Printer:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in cells
         )
+        if self.stdout_is_terminal:
+            lines = (
+                self._folded(line, indent=sum(widths[:-1]) + 2 * len(widths) - 2) for line in lines
+            )
         self.write_text("".join(f"{line}\n" for line in lines))
+
+    def _folded(self, line: str, *, indent: int) -> str:
+        """Go on below the last column where a line is longer than the terminal is wide."""
+        import shutil
+        import textwrap
+
+        width = shutil.get_terminal_size().columns
+        if len(line) <= width or indent > width // 2:
+            return line
+        head, rest = line[:indent], line[indent:]
+        return head + f"\n{' ' * indent}".join(textwrap.wrap(rest, width - indent))
+
+    def heading(self, text: str) -> None:
+        """Print a line that stands above what follows."""
+        self.write_text(f"## {one_line(text)}\n\n")
+
+    def shown(self, text: str) -> None:
+        """Print a text that was kept, with an empty line after it."""
+        safe = sanitise(text) if self.stdout_is_terminal else text
+        self.write_text(f"{safe.rstrip()}\n\n")
 
     def answer(self) -> AnswerWriter:
         """Give the writer that suits the reader of stdout."""
@@ -156,6 +191,10 @@ class Printer:
             from contextops.terminal import MarkdownWriter
 
             return MarkdownWriter(self.write_text, color=self._color, clean=sanitise)
+        return self.unrendered()
+
+    def unrendered(self) -> AnswerWriter:
+        """Give the writer for what the model wrote for programs: code, say."""
         sanitising = self.stdout_is_terminal and not self._raw
         return _PlainWriter(self, sanitise if sanitising else str)
 
@@ -184,7 +223,29 @@ class Printer:
 
     def usage(self, text: str) -> None:
         """Say what was asked to be said beside the answer, ``-q`` or not."""
-        self._say(one_line(text))
+        self._say(jsontext.dumps({"note": text}) if self.json_messages else one_line(text))
+
+    def detail(self, text: str) -> None:
+        """Say what passes between us and the server, where ``-v`` asks for it."""
+        if self._verbose:
+            self._say(jsontext.dumps({"note": text}) if self.json_messages else one_line(text))
+
+    def reasoning(self, text: str) -> None:
+        """Show what the model thinks before it answers, where ``--reasoning`` asks for it."""
+        if not self._reasoning:
+            return
+        if self.json_messages:
+            self._say(jsontext.dumps({"reasoning": text}))
+            return
+        self._stop_spinner()
+        self._thinks_aloud = not text.endswith("\n")
+        _to_stderr(sanitise(text) if self.stderr_is_terminal and not self._raw else text)
+
+    def end_reasoning(self) -> None:
+        """Finish the last line of what the model thought."""
+        if self._thinks_aloud:
+            self._thinks_aloud = False
+            _to_stderr("\n")
 
     def error(self, failure: Failure) -> None:
         """Say in one line what failed."""
@@ -300,6 +361,20 @@ def error_object(failure: Failure) -> dict[str, Any]:
 def _message(failure: Failure) -> str:
     text = one_line(failure.message)
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
+
+
+def _require_stdout() -> None:
+    if sys.stdout is None:
+        raise OutputFailure("cannot write to standard output", "it is closed")
+
+
+def _to_stdout(data: bytes) -> None:
+    _require_stdout()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise unwritable(error) from None
 
 
 def _to_stderr(text: str) -> None:

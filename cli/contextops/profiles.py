@@ -575,7 +575,8 @@ def _key_by_command(command: tuple[str, ...]) -> str:
     except subprocess.TimeoutExpired:
         why = f"it did not end within {_COMMAND_TIMEOUT:g} s"
     except OSError as error:
-        why = error.strerror or "it cannot be run"
+        missing = isinstance(error, FileNotFoundError)
+        why = "there is no such program" if missing else error.strerror or "it cannot be run"
     else:
         if done.returncode == 0:
             return done.stdout.decode("utf-8")

@@ -1,69 +1,155 @@
-"""Words, standard input and settings in; the body of a request out.
-
-Nothing is guessed: what cannot be read as it stands is refused, never dropped or re-encoded.
-"""
+"""Words, standard input, files and images in; the body of a request out."""
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from contextops import jsontext
 from contextops.errors import InputFailure, UsageFailure
+from contextops.settings import parse_parameter
+from contextops.sources import STANDARD_INPUT, Sources, is_meant
 
-PATIENCE = 3.0
-"""Seconds of silence on standard input before a note says what is waited for."""
+Message = dict[str, Any]
 
-_BLOCK = 1 << 20
+ROLES = ("system", "developer", "user", "assistant", "tool")
 
-Note = Callable[[str], None]
+_KINDS_OF_IMAGE = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
 
 
-def gather(words: Sequence[str], *, reads_stdin: bool, max_prompt: int, note: Note) -> str:
-    """Join the words, then standard input where it is meant, with a blank line between.
+def claims(words: Sequence[str], *paths: str | None) -> bool:
+    """Tell whether one of these is standard input; raises ``UsageFailure`` where two are."""
+    claimed = [path for path in (*paths, *words[: len(words) == 1]) if path == STANDARD_INPUT]
+    if len(claimed) > 1:
+        raise UsageFailure(
+            "standard input is claimed twice", "'-' is given twice", "put one into a file"
+        )
+    return bool(claimed)
 
-    ``-`` as the only word means standard input, a terminal too. Raises ``UsageFailure`` for an
-    empty prompt and ``InputFailure`` for what is no UTF-8 or larger than ``max_prompt`` bytes.
+
+def gather(words: Sequence[str], files: Sequence[str], sources: Sources, *, stdin: bool) -> str:
+    """Join the words, then standard input, then each file in its frame, a blank line between.
+
+    ``-`` as the only word means standard input, a terminal too; ``stdin`` tells whether it is read
+    without being named, where it is meant. Raises ``InputFailure`` for what cannot be read.
     """
-    if list(words) == ["-"]:
-        if not reads_stdin:
-            raise UsageFailure("- and -n exclude each other", remedy="leave one out")
-        parts = [_standard_input(max_prompt, note)]
+    if list(words) == [STANDARD_INPUT]:
+        parts = [sources.text_of(STANDARD_INPUT)]
     else:
         parts = [_argument("the prompt", " ".join(words))]
-        if reads_stdin and _is_meant(has_words=bool(words)):
-            parts.append(_standard_input(max_prompt, note))
-    prompt = "\n\n".join(part for part in parts if part.strip())
-    if not prompt:
+        if stdin and is_meant(has_words=bool(words or files)):
+            parts.append(sources.text_of(STANDARD_INPUT))
+    parts = [part for part in parts if part.strip()]
+    return "\n\n".join([*parts, *(framed(path, sources.text_of(path)) for path in files)])
+
+
+def framed(path: str, content: str) -> str:
+    """Put a file's text into a frame that names it, under a tag that it does not close itself."""
+    tag, number = "document", 1
+    while f"</{tag}>" in content:
+        number += 1
+        tag = f"document-{number}"
+    return f'<{tag} path="{_attribute(path)}">\n{content}\n</{tag}>'
+
+
+def _attribute(text: str) -> str:
+    text = jsontext.without_surrogates(text)
+    for character, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        text = text.replace(character, name)
+    return text.replace("\n", "&#10;").replace("\r", "&#13;")
+
+
+def content(prompt: str, images: Sequence[str], sources: Sources) -> str | list[Message]:
+    """Give the content of the user's message: the prompt, and a part for each image."""
+    if not images:
+        return prompt
+    shown = [{"type": "text", "text": prompt}] if prompt else []
+    return [*shown, *(_image(path, sources) for path in images)]
+
+
+def _image(path: str, sources: Sources) -> Message:
+    is_address = path.lower().startswith(("http://", "https://"))
+    url = path if is_address else _data_url(path, sources.bytes_of(path))
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _data_url(path: str, data: bytes) -> str:
+    import base64
+
+    kind = next((kind for start, kind in _KINDS_OF_IMAGE.items() if data.startswith(start)), None)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "image/webp"
+    if kind is None:
+        raise InputFailure(
+            f"{path} is no image", "its bytes are no PNG, JPEG, GIF or WebP", "convert it first"
+        )
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def read_messages(path: str, sources: Sources) -> list[Message]:
+    """Read a JSON array of messages; raises ``InputFailure`` with the index of a wrong one."""
+    name = "standard input" if path == STANDARD_INPUT else path
+    try:
+        value = jsontext.loads(sources.text_of(path))
+    except ValueError as error:
+        raise InputFailure(f"{name} is no JSON", str(error), "give an array of messages") from None
+    if not isinstance(value, list):
+        raise InputFailure(f"{name} is no array of messages", "it is no JSON array")
+    for index, message in enumerate(value):
+        wrong = fault(message)
+        if wrong:
+            raise InputFailure(f"message {index} of {name} is no message", wrong)
+    return value
+
+
+def fault(message: Any) -> str | None:
+    """Say what keeps a value from being a message, None where nothing does."""
+    if not isinstance(message, dict):
+        return "it is no object"
+    role, said = message.get("role"), message.get("content")
+    if role not in ROLES:
+        return f"its role is none of {', '.join(ROLES)}"
+    calls = message.get("tool_calls")
+    if calls is not None and (role != "assistant" or not isinstance(calls, list)):
+        return "its tool_calls are no array of an assistant's"
+    if role == "tool" and not isinstance(message.get("tool_call_id"), str):
+        return "it is a tool's and has no tool_call_id"
+    if said is None and role == "assistant" and calls:
+        return None
+    if isinstance(said, list) and said and all(_is_part(part) for part in said):
+        return None
+    return None if isinstance(said, str) else "its content is no text and no array of parts"
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("type"), str)
+
+
+def require(prompt: str, *, has_more: bool) -> None:
+    """Refuse to send nothing; raises ``UsageFailure``."""
+    if not prompt.strip() and not has_more:
         raise UsageFailure(
             "no prompt",
             "there are no words, and standard input gave none",
             "try: contextops chat send 'Why is the sky blue?'",
         )
-    return prompt
 
 
 def body(
     *,
     model: str,
-    system: str | None,
-    prompt: str,
+    messages: Sequence[Message],
     params: Mapping[str, Any],
     stream: bool,
     shows_usage: bool,
 ) -> dict[str, Any]:
     """Compose the body of ``POST /chat/completions``."""
-    messages = [{"role": "system", "content": system}] if system else []
-    composed = {
-        "model": model,
-        "messages": [*messages, {"role": "user", "content": prompt}],
-        **params,
-        "stream": stream,
-    }
+    composed = {"model": model, "messages": list(messages), **params, "stream": stream}
     if stream and shows_usage:
         composed.setdefault("stream_options", {"include_usage": True})
     return composed
@@ -80,10 +166,10 @@ def parameters(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]
         if not equals or not name:
             raise UsageFailure("--param is not NAME=VALUE", pair, "try: --param top_p=0.9")
         if name in _OTHER_WAYS:
-            raise UsageFailure(f"{name} is no --param", _OTHER_WAYS[name])
+            raise UsageFailure(f"--param cannot set {name}", _OTHER_WAYS[name])
         if name in read:
             raise UsageFailure(f"{name} is given twice", "by two flags", "leave one out")
-        read[name] = _value(text)
+        read[name] = parse_parameter(text)
     return read
 
 
@@ -92,13 +178,6 @@ _OTHER_WAYS = {
     "messages": "they are the prompt",
     "stream": "it is --stream or --no-stream",
 }
-
-
-def _value(text: str) -> Any:
-    try:
-        return jsontext.loads(text)
-    except ValueError:
-        return text
 
 
 def _argument(what: str, text: str) -> str:
@@ -110,101 +189,3 @@ def _argument(what: str, text: str) -> str:
             f"{what} is not UTF-8", f"character {error.start} of the words", "convert it first"
         ) from None
     return text
-
-
-# Standard input ---------------------------------------------------------------------------
-
-
-def _is_meant(*, has_words: bool) -> bool:
-    """Tell whether standard input is part of the prompt: a pipe, a socket or a file is.
-
-    Beside words, a file that has been read from is not: it is the list that the body of a
-    ``while read`` loop inherits.
-    """
-    if sys.stdin is None:
-        return False
-    try:
-        descriptor = sys.stdin.fileno()
-        mode = os.fstat(descriptor).st_mode
-    except (OSError, ValueError):
-        # No descriptor, but a stream: a program that runs us in its own process.
-        return not sys.stdin.closed
-    if stat.S_ISREG(mode):
-        return not (has_words and os.lseek(descriptor, 0, os.SEEK_CUR) > 0)
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _standard_input(max_prompt: int, note: Note) -> str:
-    if sys.stdin is None:
-        raise InputFailure("cannot read standard input", "it is closed", "use words instead")
-    try:
-        _wait_for_input(note)
-        data = _read(sys.stdin.buffer, max_prompt)
-    except OSError as error:
-        raise InputFailure("cannot read standard input", error.strerror or str(error)) from None
-    return decoded(data, "standard input")
-
-
-def _wait_for_input(note: Note) -> None:
-    """Say after a while what is waited for: a script's author forgot where stdin comes from."""
-    if sys.platform == "win32":
-        return
-    import select
-
-    try:
-        descriptor = sys.stdin.fileno()
-    except (OSError, ValueError):
-        return
-    if os.isatty(descriptor):
-        return
-    if not select.select([descriptor], [], [], PATIENCE)[0]:
-        note("waiting for standard input; -n leaves it alone")
-
-
-def _read(stream: BinaryIO, limit: int) -> bytes:
-    data = bytearray()
-    while True:
-        block = stream.read(_BLOCK)
-        data += block
-        if len(data) > limit:
-            raise InputFailure(
-                "the prompt is too large",
-                f"standard input has more than {limit} bytes",
-                "raise max_prompt",
-            )
-        # A part of a block is the end: at a terminal, to ask again would want a second Ctrl-D.
-        if len(block) < _BLOCK:
-            return bytes(data)
-
-
-# Other sources ----------------------------------------------------------------------------
-
-
-def source(text: str) -> bytes:
-    """Give the bytes that an option means: ``@FILE``, ``-`` for standard input, or itself."""
-    if text == "-":
-        if sys.stdin is None:
-            raise InputFailure("cannot read standard input", "it is closed")
-        return sys.stdin.buffer.read()
-    return file(text[1:]) if text.startswith("@") else text.encode("utf-8", "surrogateescape")
-
-
-def file(path: str) -> bytes:
-    """Read a file whole; raises ``InputFailure`` naming it."""
-    try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputFailure(f"cannot read {path}", reason.lower(), "check the path") from None
-
-
-def decoded(data: bytes, source: str) -> str:
-    """Read bytes as UTF-8, less a BOM; raises ``InputFailure`` with the offset of what is none."""
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InputFailure(
-            f"{source} is not UTF-8",
-            f"byte {data[error.start]:#04x} at offset {error.start}",
-            "convert it first, e.g. with iconv",
-        ) from None

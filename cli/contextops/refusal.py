@@ -121,7 +121,9 @@ def _failure(
     is_providers: bool,
 ) -> Failure:
     if meant >= 500:
-        return ServerFailure(f"the server failed ({status})", said, "try later", http_status=status)
+        # What is not implemented will not be later.
+        remedy = "" if meant == 501 else "try later"
+        return ServerFailure(f"the server failed ({status})", said, remedy, http_status=status)
     if 300 <= meant < 400:
         target = headers.get("location", "elsewhere")[:MAX_WORDS]
         return BadResponse(

@@ -29,6 +29,8 @@ class Runtime:
         self.as_json_lines = False
         self.plain = False
         self.raw = False
+        self.reasoning = False
+        self.verbose = False
         self._resources = ExitStack()
 
     def keep(self, **settings: Any) -> None:
@@ -44,6 +46,8 @@ class Runtime:
             color=self.color,
             plain=self.plain,
             raw=self.raw,
+            reasoning=self.reasoning,
+            verbose=self.verbose,
         )
 
     @cached_property
@@ -61,7 +65,7 @@ class Runtime:
             return self._local_client()
         from contextops.client import Client
 
-        return Client(self.profile, note=self.printer.note)
+        return Client(self.profile, note=self.printer.note, detail=self.printer.detail)
 
     def _local_client(self) -> Client:
         # Started first: it loads while httpx does.
@@ -71,6 +75,7 @@ class Runtime:
         return Client(
             self.profile,
             note=self.printer.note,
+            detail=self.printer.detail,
             unix_socket=str(engine.socket) if engine.socket else None,
             base_url=engine.base_url,
             key=engine.api_key,
@@ -80,7 +85,7 @@ class Runtime:
     def model(self) -> str:
         """Name the model to ask: the one that was chosen, else the only one there is."""
         if self.profile.is_local:
-            return self._local_model()
+            return self.local_model()
         return self.profile.model or self.client.only_model()
 
     @cached_property
@@ -95,16 +100,17 @@ class Runtime:
         )
         return self._resources.enter_context(engine)
 
-    def _local_model(self) -> str:
-        """Check the model's name here: the engine answers to any."""
+    def local_model(self) -> str:
+        """Check the model's name here, before the engine is started: it answers to any."""
+        from contextops.local import default_model_file, model_id
+
+        name = model_id(self.profile.local_model or default_model_file())
         chosen = self.profile.model
-        if chosen not in (None, self._engine.model):
+        if chosen not in (None, name):
             raise ModelNotFound(
-                f"the embedded engine has no model {chosen}",
-                f"it has {self._engine.model}",
-                "leave out -m",
+                f"the embedded engine has no model {chosen}", f"it has {name}", "leave out -m"
             )
-        return self._engine.model
+        return name
 
     def close(self) -> None:
         """Close the connection and end the embedded engine, if there were any."""

@@ -141,7 +141,7 @@ def _split_url(text: str, *, schemes: Mapping[str, int]) -> tuple[str, str, int,
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in schemes:
-        raise ValueError(f"a URL begins with {' or '.join(f'{name}://' for name in schemes)}")
+        raise ValueError(f"it must begin with {' or '.join(f'{name}://' for name in schemes)}")
     authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
     if "@" in authority:
         raise ValueError("a user name or password does not belong into a URL")

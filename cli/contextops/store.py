@@ -27,6 +27,9 @@ _LOCK_WAIT = 30.0
 _POLL_FIRST, _POLL_MOST = 0.001, 0.05
 _OWNER_FILE = 0o600
 _OWNER_FOLDER = 0o700
+# Less the umask: an answer is no secret of ours.
+_ANYBODYS_FILE = 0o666
+_TAIL = 1 << 16
 # A planted link in place of our temporary or lock file is not followed. Windows has none of these.
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -36,11 +39,15 @@ class System:
     """Make every system call of this module, so that a test can let one fail."""
 
     close = staticmethod(os.close)
+    fstat = staticmethod(os.fstat)
     fsync = staticmethod(os.fsync)
     lstat = staticmethod(os.lstat)
+    lseek = staticmethod(os.lseek)
     mkdir = staticmethod(os.mkdir)
     open = staticmethod(os.open)
+    read = staticmethod(os.read)
     replace = staticmethod(os.replace)
+    truncate = staticmethod(os.ftruncate)
     unlink = staticmethod(os.unlink)
     write = staticmethod(os.write)
 
@@ -74,22 +81,44 @@ system: Any = System()
 def locked(path: Path, wait: float = _LOCK_WAIT) -> Iterator[None]:
     """Keep other processes from writing the file, or fail when one does for so many seconds.
 
-    The lock file stays: to remove it would let two processes lock two files of one name.
+    The lock file stays until the file is removed.
     """
     lock = _beside(_real(path), ".lock")
+    deadline = time.monotonic() + wait
     with _telling(path):
         _make_folders(lock.parent)
-        descriptor = system.open(lock, os.O_RDWR | os.O_CREAT | _NOFOLLOW, _OWNER_FILE)
+        descriptor = _open_locked(lock, deadline, wait)
+        while not _is_named(descriptor, lock):
+            # Who removed the file took its lock file along.
+            system.close(descriptor)
+            descriptor = _open_locked(lock, deadline, wait)
     try:
-        with _telling(path):
-            _take(descriptor, lock, wait)
         yield
     finally:
-        system.close(descriptor)
+        with suppress(OSError):
+            system.close(descriptor)
 
 
-def _take(descriptor: int, lock: Path, wait: float) -> None:
-    deadline = time.monotonic() + wait
+def _open_locked(lock: Path, deadline: float, wait: float) -> int:
+    descriptor = int(system.open(lock, os.O_RDWR | os.O_CREAT | _NOFOLLOW, _OWNER_FILE))
+    try:
+        _take(descriptor, lock, deadline, wait)
+    except BaseException:
+        with suppress(OSError):
+            system.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    """Tell whether this is still the file of that name: a lock on any other keeps nobody out."""
+    try:
+        return os.path.samestat(system.fstat(descriptor), system.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _take(descriptor: int, lock: Path, deadline: float, wait: float) -> None:
     pause = _POLL_FIRST
     while not _is_taken(descriptor):
         if time.monotonic() >= deadline:
@@ -130,6 +159,143 @@ def replace(path: Path, data: bytes) -> None:
         _sync_folder(target.parent)
 
 
+def append(path: Path, lines: bytes) -> None:
+    """Add whole lines to the file, all of them or none, readable by its owner only.
+
+    What a crash left after the last line end is cut off: no one was told that it is kept.
+    """
+    with locked(path), _telling(path):
+        target = _real(path)
+        is_new = not target.exists()
+        descriptor = system.open(target, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _BINARY, _OWNER_FILE)
+        try:
+            if not stat.S_ISREG(system.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
+            end = _end_of_lines(descriptor)
+            try:
+                system.truncate(descriptor, end)
+                system.lseek(descriptor, end, os.SEEK_SET)
+                _write_all(descriptor, lines)
+                system.fsync(descriptor)
+            except BaseException:
+                with suppress(OSError):
+                    system.truncate(descriptor, end)
+                    if is_new:
+                        system.unlink(target)
+                raise
+        finally:
+            system.close(descriptor)
+        if is_new:
+            _sync_folder(target.parent)
+
+
+def remove(path: Path, wait: float = _LOCK_WAIT) -> None:
+    """Remove the file, if there is one, and its lock file."""
+    target = _real(path)
+    with locked(path, wait):
+        try:
+            with suppress(FileNotFoundError):
+                system.unlink(target)
+        except OSError as error:
+            raise OutputFailure(f"cannot remove {path}", error.strerror or "") from None
+        with suppress(OSError):
+            system.unlink(_beside(target, ".lock"))
+
+
+def _end_of_lines(descriptor: int) -> int:
+    """Give the offset after the last line end, reading backwards from the end."""
+    position = int(system.lseek(descriptor, 0, os.SEEK_END))
+    while position > 0:
+        start = max(0, position - _TAIL)
+        system.lseek(descriptor, start, os.SEEK_SET)
+        found = system.read(descriptor, position - start).rfind(b"\n")
+        if found >= 0:
+            return start + int(found) + 1
+        position = start
+    return 0
+
+
+class PartFile:
+    """Write beside a file, in ``FILE.part``, and take its place once all of it is there.
+
+    What was begun and never kept stays in ``FILE.part``. What is no regular file (a pipe, a
+    device) is written directly. Raises ``OutputFailure``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Asked of the path itself: /dev/stdout and /dev/fd/N of a pipe lead to no name.
+        self.is_direct = path.exists() and not path.is_file()
+        self._target = path if self.is_direct else _real(path)
+        self.part = self._target if self.is_direct else _beside(self._target, ".part")
+        self._size = 0
+        flags = os.O_WRONLY | _BINARY | (0 if self.is_direct else os.O_CREAT | _NOFOLLOW)
+        with _telling(path):
+            self._descriptor = system.open(self.part, flags, _ANYBODYS_FILE)
+            if not self.is_direct:
+                self._claim()
+
+    def write(self, data: bytes) -> None:
+        """Add to what is there."""
+        with _telling(self._path):
+            _write_all(self._descriptor, data)
+        self._size += len(data)
+
+    def keep(self) -> None:
+        """Make what was written the file, on the disk before this returns."""
+        with _telling(self._path):
+            if self.is_direct:
+                system.close(self._descriptor)
+                return
+            if self._target.exists():
+                system.chmod(self._descriptor, stat.S_IMODE(self._target.stat().st_mode))
+            system.fsync(self._descriptor)
+            if sys.platform == "win32":  # where an open file keeps its name
+                system.close(self._descriptor)
+            # Elsewhere still open: the lock on it holds until the name is the new file's.
+            system.replace(self.part, self._target)
+            if sys.platform != "win32":
+                system.close(self._descriptor)
+            _sync_folder(self._target.parent)
+
+    def leave(self) -> bool:
+        """Leave what was written in ``FILE.part``, if anything was; tell whether."""
+        if self.is_direct or self._size or sys.platform == "win32":
+            with suppress(OSError):
+                system.close(self._descriptor)
+        if self.is_direct:
+            return False
+        if self._size:
+            return self.part.exists()
+        with suppress(OSError):
+            system.unlink(self.part)
+        if sys.platform != "win32":
+            # Not before: whoever waits for the name would have had it removed.
+            with suppress(OSError):
+                system.close(self._descriptor)
+        return False
+
+    def _claim(self) -> None:
+        try:
+            # Without a look at the name, the lock could be on what another has just made the file.
+            is_ours = _is_taken(self._descriptor) and _is_named(self._descriptor, self.part)
+            if is_ours:
+                system.truncate(self._descriptor, 0)
+        except BaseException:
+            with suppress(OSError):
+                system.close(self._descriptor)
+            raise
+        if not is_ours:
+            system.close(self._descriptor)
+            raise OSError(errno.EBUSY, f"another process is writing {self.part}")
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[system.write(descriptor, rest) :]
+
+
 def protect(path: Path) -> None:
     """Let nobody but its owner read the file."""
     with _telling(path):
@@ -148,9 +314,7 @@ def _write_new(path: Path, data: bytes) -> None:
     descriptor = system.open(path, flags, _OWNER_FILE)
     try:
         system.chmod(descriptor, _OWNER_FILE)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[system.write(descriptor, rest) :]
+        _write_all(descriptor, data)
         system.fsync(descriptor)
     finally:
         system.close(descriptor)

@@ -6,14 +6,34 @@ import io
 import os
 import re
 from collections.abc import Callable
+from typing import ClassVar
 
 from markdown_it import MarkdownIt
-from rich.console import Console
-from rich.markdown import Markdown
+from rich import markdown
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.theme import Theme
 
 from contextops.markdown import Blocks
 
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class _Heading(markdown.Heading):
+    """A heading where text begins: Rich would centre it."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the heading's text."""
+        yield self.text
+
+
+class _Markdown(markdown.Markdown):
+    """Markdown with our headings."""
+
+    elements: ClassVar = {**markdown.Markdown.elements, "heading_open": _Heading}
+
+
+# A background of its own would stand out on a light terminal.
+_THEME = Theme({"markdown.code": "cyan", "markdown.h1": "bold underline"})
 
 
 class MarkdownWriter:
@@ -47,7 +67,11 @@ class MarkdownWriter:
         # A console of its own for each block: the terminal may have been resized.
         screen = io.StringIO()
         console = Console(
-            file=screen, force_terminal=True, no_color=self._no_color, highlight=False
+            file=screen,
+            force_terminal=True,
+            no_color=self._no_color,
+            highlight=False,
+            theme=_THEME,
         )
         console.print(_parsed(block))
         gap = "\n" if self._has_written else ""
@@ -55,12 +79,12 @@ class MarkdownWriter:
         self._put(f"{gap}{_without_margins(screen.getvalue())}\n")
 
 
-def _parsed(block: str) -> Markdown:
+def _parsed(block: str) -> _Markdown:
     """Parse all but HTML and images: Rich leaves out tags and addresses, and words with them."""
-    markdown = Markdown("", code_theme="ansi_dark", hyperlinks=False)
+    parsed = _Markdown("", code_theme="ansi_dark", hyperlinks=False)
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    markdown.parsed = parser.disable("image").parse(block)
-    return markdown
+    parsed.parsed = parser.disable("image").parse(block)
+    return parsed
 
 
 def _without_margins(shown: str) -> str:

@@ -449,6 +449,13 @@ def test_a_providers_401_is_not_the_callers_fault(run, serve, exported):
     assert "your key is fine" in told.stderr
 
 
+@pytest.mark.parametrize("argv", [["chat", "send", "hi"], ["models", "list"], ["api", "GET", "x"]])
+def test_a_key_that_nothing_takes_is_tried_once_or_twice(run, serve, exported, argv):
+    server = exported(serve(lambda _: json_answer(upstream_error(401), 401)))
+    assert run(*argv).status == 4
+    assert len(server.requests) <= 2
+
+
 def test_a_wrong_key_is_4(run, serve, exported):
     exported(serve(OpenWebUI()))
     assert run("chat", "send", "hi", env={"CONTEXTOPS_API_KEY": "sk-wrong"}).status == 4

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contextops import jsontext, prompt
-from contextops.errors import BadResponse, UsageFailure
+from contextops import jsontext
+from contextops.errors import BadResponse, Failure, UsageFailure
 from contextops.output import Printer, sanitise
 from contextops.runtime import Runtime
+from contextops.sources import Sources, argument
 
 if TYPE_CHECKING:
     from contextops.client import Reply
@@ -22,8 +23,7 @@ def api(
         str,
         typer.Argument(
             metavar="PATH",
-            help="From the server's root with '/' before it, else from the API: models is "
-            "/api/models.",
+            help="/x is below the server's root, x below its API: 'models' is /api/models.",
         ),
     ],
     data: Annotated[
@@ -48,7 +48,9 @@ def api(
         bool, typer.Option("--include", "-i", help="Print the answer's status and headers first.")
     ] = False,
 ) -> None:
-    """Send a request to any endpoint and print the body of its answer.
+    """Call any endpoint of the server.
+
+    The body of the answer is printed as it comes.
 
     \b
     contextops api GET /api/version
@@ -56,7 +58,7 @@ def api(
     """
     runtime: Runtime = ctx.obj
     runtime.printer.require_stdout()
-    body, content_type = _body(data, form or [])
+    body, content_type = _body(data, form or [], Sources(limit=None, note=runtime.printer.note))
     client = runtime.client
     url = client.url_of(_checked_path(path))
     typed = _checked_method(method)
@@ -66,7 +68,7 @@ def api(
         if reply.refusal is not None:
             if include:
                 _show(reply, runtime.printer)
-            raise reply.refusal
+            raise _with_advice(reply.refusal)
         if _is_web_page(reply) and not _wants_html(runtime):
             raise BadResponse(
                 f"{url} answered with a web page",
@@ -74,6 +76,13 @@ def api(
                 "check PATH, or ask for HTML with -H 'Accept: text/html'",
             )
         _show(reply, runtime.printer)
+
+
+def _with_advice(failure: Failure) -> Failure:
+    """Advise on what was typed here: the path, not the server's address."""
+    if isinstance(failure, BadResponse) and failure.http_status in (404, 405):
+        failure.remedy = "check METHOD and PATH"
+    return failure
 
 
 def _checked_method(method: str) -> str:
@@ -88,23 +97,23 @@ def _checked_path(path: str) -> str:
     return path
 
 
-def _body(data: str | None, form: Sequence[str]) -> tuple[bytes | None, str]:
+def _body(data: str | None, form: Sequence[str], sources: Sources) -> tuple[bytes | None, str]:
     if data is not None and form:
         raise UsageFailure("-d and -F exclude each other", remedy="leave one out")
     if form:
         from contextops.transport import multipart
 
-        return multipart([_part(field) for field in form])
-    return (None if data is None else prompt.source(data)), "application/json"
+        return multipart([_part(field, sources) for field in form])
+    return (None if data is None else argument(data, sources)), "application/json"
 
 
-def _part(field: str) -> tuple[str, str | None, bytes]:
+def _part(field: str, sources: Sources) -> tuple[str, str | None, bytes]:
     name, equals, value = field.partition("=")
     if not equals or not name:
         raise UsageFailure("-F is not NAME=VALUE", field, "try: -F file=@notes.txt")
     if value.startswith("@"):
         file_name = value[1:].replace("\\", "/").rpartition("/")[2]
-        return name, file_name, prompt.file(value[1:])
+        return name, file_name, sources.bytes_of(value[1:])
     return name, None, value.encode("utf-8", "surrogateescape")
 
 

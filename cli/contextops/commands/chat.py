@@ -1,16 +1,17 @@
 """``contextops chat``: ask a model."""
 
-from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from contextops import prompt
-from contextops.answer import Done, Piece, Text
-from contextops.errors import Failure
-from contextops.options import AsJson, OnlineCommand, group
-from contextops.output import Printer
+from contextops import delivery, prompt, session
+from contextops.errors import ConfigFailure, UsageFailure
+from contextops.options import AsJson, AsJsonLines, OnlineCommand, group
+from contextops.profiles import state_folder
 from contextops.runtime import Runtime
+from contextops.sources import Sources
 
 app = group("chat", "Ask a model.")
 
@@ -29,7 +30,7 @@ def send(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "-m", metavar="ID", help="Ask this model.  [the only one there is]"
+            "--model", "-m", metavar="ID", help="The model to ask.  [the only one offered]"
         ),
     ] = None,
     system: Annotated[
@@ -38,11 +39,11 @@ def send(
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option("--temperature", "-t", metavar="NUMBER", help="0 is the least random."),
+        typer.Option("--temperature", "-t", metavar="NUMBER", help="How random; 0 is the least."),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", metavar="N", min=1, help="Let the answer be so long at most."),
+        typer.Option("--max-tokens", metavar="N", min=1, help="Stop after N tokens."),
     ] = None,
     param: Annotated[
         list[str] | None,
@@ -52,80 +53,178 @@ def send(
             help="Any other parameter of the API, e.g. top_p=0.9; may be given again.",
         ),
     ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="Add this file, named; '-' is standard input."
+        ),
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--image", "-i", metavar="FILE|URL", help="Add this image."),
+    ] = None,
+    messages: Annotated[
+        str | None,
+        typer.Option(
+            "--messages", metavar="FILE", help="Send this JSON array of messages first; '-' too."
+        ),
+    ] = None,
+    session_name: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="NAME",
+            help="Go on with this conversation, and keep it; a path ends in .jsonl.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", metavar="NAME", help="What the input's text is in.")
+    ] = "utf-8",
     no_stdin: Annotated[
         bool, typer.Option("--no-stdin", "-n", help="Leave standard input alone.")
     ] = False,
     stream: Annotated[
-        bool, typer.Option("--stream/--no-stream", help="Ask for the answer word by word.")
+        bool, typer.Option("--stream/--no-stream", help="Have the answer word by word, or at once.")
     ] = True,
-    usage: Annotated[
-        bool, typer.Option("--usage", help="Say on stderr how many tokens it took.")
+    extract: Annotated[
+        bool, typer.Option("--extract", "-x", help="Print the first fenced block of code alone.")
+    ] = False,
+    extract_lang: Annotated[
+        str | None,
+        typer.Option("--extract-lang", metavar="LANG", help="The first block of this language."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to this file, once the answer is whole."
+        ),
+    ] = None,
+    allow_truncated: Annotated[
+        bool,
+        typer.Option("--allow-truncated", help="An answer that a limit cut is a success."),
+    ] = False,
+    usage: Annotated[bool, typer.Option("--usage", help="Print token counts on stderr.")] = False,
+    reasoning: Annotated[
+        bool, typer.Option("--reasoning", help="Show on stderr what the model thinks first.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Render no Markdown on a terminal.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Give a terminal the model's text unchanged: it obeys it.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the request's body and send nothing.")
+    ] = False,
+    curl: Annotated[
+        bool, typer.Option("--curl", help="With --dry-run: print a curl command instead.")
     ] = False,
     as_json: AsJson = False,
+    as_json_lines: AsJsonLines = False,
 ) -> None:
     """Send one prompt and print the answer as it comes.
 
     \b
     contextops chat send "Why is the sky blue?"
     git diff --cached | contextops chat send "write a commit message"
+    contextops chat send -f main.py -x "add type hints" -o typed.py
     contextops chat send --json hi | jq -r '.choices[0].message.content'
 
     Exits 0 only when the answer is proved complete; see 'contextops help exit-codes'.
     """
     runtime: Runtime = ctx.obj
-    runtime.printer.require_stdout()
-    flags = {"temperature": temperature, "max_tokens": max_tokens}
-    runtime.keep(model=model, system=system, params=prompt.parameters(param or [], flags))
-    profile = runtime.profile
-    text = prompt.gather(
-        words or [],
-        reads_stdin=not no_stdin,
-        max_prompt=profile.max_prompt,
-        note=runtime.printer.note,
-    )
-    body = prompt.body(
-        model=runtime.model,
-        system=profile.system,
-        prompt=text,
-        params=profile.params,
-        stream=stream,
-        shows_usage=usage or as_json,
-    )
-    with runtime.printer.waiting():
-        pieces = runtime.client.chat(body)
-        response = (_show_json if as_json else _show_text)(runtime.printer, pieces)
-    if usage:
-        runtime.printer.usage(_tokens(response))
+    runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
+    code = extract or extract_lang is not None
+    with ExitStack() as stack:
+        if as_json_lines:
+            stack.enter_context(delivery.ending_lines(runtime.printer))
+        _exclude(
+            (code, "-x", as_json, "--json"),
+            (code, "-x", as_json_lines, "--jsonl"),
+            (output is not None, "-o", as_json_lines, "--jsonl"),
+            (messages is not None, "--messages", session_name is not None, "--session"),
+            (dry_run, "--dry-run", output is not None, "-o"),
+        )
+        if curl and not dry_run:
+            raise UsageFailure("--curl goes with --dry-run", remedy="add --dry-run")
+        claimed = prompt.claims(words or [], messages, *(files or []), *(images or []))
+        if claimed and no_stdin:
+            raise UsageFailure("'-' and -n exclude each other", remedy="leave one out")
+        flags = {"temperature": temperature, "max_tokens": max_tokens}
+        parameters = prompt.parameters(param or [], flags)
+        runtime.keep(model=model, system=system, params=parameters, session=session_name)
+        profile, printer = runtime.profile, runtime.printer
+        if output is None:
+            printer.require_stdout()
+
+        sources = Sources(limit=profile.max_prompt, note=printer.note, encoding=encoding)
+        conversation = _conversation(runtime, messages, sources, typed_system=system is not None)
+        text = prompt.gather(words or [], files or [], sources, stdin=not (no_stdin or claimed))
+        prompt.require(text, has_more=bool(images or conversation.stands_alone))
+        if text or images:
+            conversation.ask(prompt.content(text, images or [], sources))
+        body = prompt.body(
+            model=_offline_model(runtime) if dry_run else runtime.model,
+            messages=conversation.messages(),
+            params=profile.params,
+            stream=stream,
+            shows_usage=usage or as_json or as_json_lines or conversation.is_kept,
+        )
+        if dry_run:
+            _show_request(runtime, body, as_curl=curl)
+            return
+
+        form = delivery.form(
+            as_json=as_json, as_json_lines=as_json_lines, code=code, language=extract_lang
+        )
+        whole = code or output is not None
+        if output is not None:
+            printer = stack.enter_context(delivery.to_file(printer, output))
+        stack.enter_context(printer.waiting())
+        answer = runtime.client.chat(body, allow_truncated=allow_truncated, whole=whole)
+        pieces = stack.enter_context(closing(conversation.recorded(answer, body["model"])))
+        response = form(pieces, printer)
+        if usage:
+            printer.usage(_tokens(response))
 
 
-def _show_text(printer: Printer, pieces: Iterator[Piece]) -> dict[str, Any]:
-    """Print the text as it comes and give the whole answer."""
-    response: dict[str, Any] = {}
-    writer = printer.answer()
-    try:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                writer.write(piece.content)
-            elif isinstance(piece, Done):
-                response = piece.response
-    finally:
-        writer.end()
-    return response
+def _exclude(*pairs: tuple[bool, str, bool, str]) -> None:
+    for first, first_flag, second, second_flag in pairs:
+        if first and second:
+            raise UsageFailure(
+                f"{first_flag} and {second_flag} exclude each other", remedy="leave one out"
+            )
 
 
-def _show_json(printer: Printer, pieces: Iterator[Piece]) -> dict[str, Any]:
-    """Print the whole answer once it is there, or what there is of it when it breaks off."""
-    response: dict[str, Any] = {}
-    try:
-        for piece in pieces:
-            if isinstance(piece, Done):
-                response = piece.response
-    except Failure as failure:
-        if failure.response is not None:
-            printer.json(failure.response)
-        raise
-    printer.json(response)
-    return response
+def _conversation(
+    runtime: Runtime, messages: str | None, sources: Sources, *, typed_system: bool
+) -> session.Conversation:
+    """Take up what comes before the prompt: messages of a file, a session, or nothing."""
+    system = runtime.profile.system
+    if messages is not None:
+        given = prompt.read_messages(messages, sources)
+        return session.Conversation(given=given, system=system, typed_system=typed_system)
+    name = runtime.profile.session
+    if name is None:
+        return session.Conversation(system=system, typed_system=typed_system)
+    path = session.path_of(name, state_folder())
+    return session.Conversation(path=path, system=system, typed_system=typed_system)
+
+
+def _offline_model(runtime: Runtime) -> str:
+    """Name the model without asking anybody."""
+    if runtime.profile.model is None and not runtime.profile.is_local:
+        raise ConfigFailure("no model chosen", "a dry run asks no server", "choose with -m ID")
+    return runtime.profile.model or runtime.local_model()
+
+
+def _show_request(runtime: Runtime, body: dict[str, Any], *, as_curl: bool) -> None:
+    if not as_curl:
+        runtime.printer.json(body)
+        return
+    from contextops.client import curl_command
+
+    runtime.printer.write_text(curl_command(runtime.profile, body))
 
 
 def _tokens(response: dict[str, Any]) -> str:

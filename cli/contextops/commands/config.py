@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from contextops import config_file, jsontext, profiles, prompt
+from contextops import config_file, jsontext, profiles
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, Command, OnlineCommand, group
 from contextops.output import sanitise
 from contextops.runtime import Runtime
 from contextops.settings import KEY_SOURCES, SETTINGS, keep, split_key
+from contextops.sources import STANDARD_INPUT, Sources
 
 app = group("config", "See and change the settings.")
 
@@ -87,6 +88,9 @@ def _keys(key: str) -> Keys:
 
 
 def _no_such_key(key: str, error: ValueError) -> UsageFailure:
+    parameters = [f"params.{name}" for name in ("temperature", "max_tokens", "top_p", "seed")]
+    if f"params.{key}" in parameters:
+        return UsageFailure(str(error), remedy=f"did you mean params.{key}?")
     hint = config_file.did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
     return UsageFailure(
         str(error), remedy=hint or "see them all with 'contextops help environment'"
@@ -105,7 +109,7 @@ def _read_input(runtime: Runtime, keys: Keys) -> str:
     is_person = sys.stdin is not None and sys.stdin.isatty() and runtime.printer.stderr_is_terminal
     if is_person and keys[0] == "api_key":
         return str(typer.prompt("api_key", hide_input=True, err=True))
-    text = prompt.decoded(prompt.source("-"), "standard input")
+    text = Sources(limit=None, note=runtime.printer.note).text_of(STANDARD_INPUT)
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 

@@ -1,6 +1,6 @@
 """``contextops help``: what no single command's help can say."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,17 +35,29 @@ TOPICS = ("exit-codes", "environment")
 
 def help_topic(
     ctx: typer.Context,
-    topic: Annotated[
-        str | None, typer.Argument(metavar="[TOPIC]", help="exit-codes or environment.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TOPIC|COMMAND]...", help="exit-codes, environment, a command."),
     ] = None,
 ) -> None:
-    """Explain the exit statuses or the environment variables."""
+    """Explain exit-codes, the environment, or a command."""
     runtime: Runtime = ctx.obj
-    if topic is None:
-        runtime.printer.write_text(f"{ctx.find_root().get_help()}\n")
-    elif topic == "exit-codes":
+    if words == ["exit-codes"]:
         runtime.printer.columns(EXIT_CODES)
-    elif topic == "environment":
+    elif words == ["environment"]:
         runtime.printer.columns(variables())
     else:
-        raise UsageFailure(f"no help on {topic}", remedy=f"try one of: {', '.join(TOPICS)}")
+        runtime.printer.write_text(f"{_help_of(ctx.find_root(), words or [])}\n")
+
+
+def _help_of(ctx: Any, words: list[str]) -> str:
+    """Give the help of a command, as its own ``--help`` prints it."""
+    for word in words:
+        command = getattr(ctx.command, "commands", {}).get(word)
+        if command is None:
+            raise UsageFailure(
+                f"no help on {' '.join(words)}",
+                remedy=f"try {' or '.join(TOPICS)}, or a command",
+            )
+        ctx = typer.Context(command, parent=ctx, info_name=word)
+    return str(ctx.get_help())

@@ -20,7 +20,7 @@ def list_models(
         list[str] | None,
         typer.Argument(
             metavar="[PATTERN]...",
-            help="Part of an id, or a glob such as 'llama*'; any of them may match.",
+            help="Part of an id, or a glob such as 'llama*'; any of them may match, in any case.",
             show_default=False,
         ),
     ] = None,
@@ -58,6 +58,7 @@ def _matches(model: str, patterns: Sequence[str]) -> bool:
 
 
 def _match(model: str, pattern: str) -> bool:
+    model, pattern = model.lower(), pattern.lower()
     has_wildcards = any(sign in pattern for sign in "*?[")
     return fnmatchcase(model, pattern) if has_wildcards else pattern in model
 

@@ -28,7 +28,7 @@ def serve(
     ] = "localhost",
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 takes one that is free."),
+        typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 picks a free one."),
     ] = 3000,
     model_file: Annotated[
         Path | None,
@@ -39,7 +39,9 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve the embedded demo model, fluent and often wrong, until Ctrl-C.
+    """Run the demo model as a local server, until Ctrl-C.
+
+    The model is embedded: fluent, and often wrong.
 
     It answers at http://localhost:3000/api like a local deployment of ContextOps.AI, to the key
     that a client would send there: the exported or stored one. Without one a random key is made

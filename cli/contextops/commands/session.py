@@ -1,0 +1,76 @@
+"""``contextops session``: what is kept of conversations."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contextops import session
+from contextops.errors import ConfigFailure
+from contextops.options import AsJson, Command, group
+from contextops.profiles import state_folder
+from contextops.runtime import Runtime
+
+app = group("session", "See and throw away the conversations that are kept.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or its path in .jsonl.")]
+
+
+@app.command("list", cls=Command)
+def list_sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List the conversations: a table on a terminal, one name a line in a pipe."""
+    runtime: Runtime = ctx.obj
+    printer = runtime.printer
+    paths = session.kept(state_folder())
+    if as_json:
+        printer.json([session.summary(path) for path in paths])
+    elif not printer.stdout_is_terminal:
+        printer.lines(path.stem for path in paths)
+    elif paths:
+        rows = [_row(session.summary(path)) for path in paths]
+        printer.table(("SESSION", "MESSAGES", "MODEL", "LAST"), rows)
+
+
+@app.command("show", cls=Command)
+def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Print a conversation: as text, or with --json as an array for 'chat send --messages'."""
+    runtime: Runtime = ctx.obj
+    records = session.load(_existing(name))
+    if as_json:
+        runtime.printer.json(records)
+        return
+    for record in records:
+        runtime.printer.heading(_title(record))
+        runtime.printer.shown(session.text_of(record))
+
+
+@app.command("rm", cls=Command)
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which to throw away.")],
+) -> None:
+    """Throw conversations away, all that are named or none."""
+    for path in [_existing(name) for name in names]:
+        session.remove(path)
+
+
+def _existing(name: str) -> Path:
+    path = session.path_of(name, state_folder())
+    if not path.is_file():
+        raise ConfigFailure(
+            f"no session {name}", f"there is no {path}", "see them with: contextops session list"
+        )
+    return path
+
+
+def _row(summary: dict[str, Any]) -> tuple[str, str, str, str]:
+    return (
+        summary["name"],
+        str(summary["messages"]),
+        summary["model"] or "",
+        (summary["last"] or "").replace("T", " ")[:16],
+    )
+
+
+def _title(record: dict[str, Any]) -> str:
+    incomplete = "" if record.get("complete", True) else " (not complete, not sent again)"
+    return f"{record['role']}{incomplete}"

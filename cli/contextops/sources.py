@@ -1,0 +1,146 @@
+"""Where the text of a prompt comes from: standard input and files, as bytes and as text.
+
+Nothing is guessed: what cannot be read as it stands is refused, never dropped or re-encoded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from contextops.errors import InputFailure, UsageFailure
+
+STANDARD_INPUT = "-"
+
+PATIENCE = 3.0
+"""Seconds of silence on standard input before a note says what is waited for."""
+
+_BLOCK = 1 << 20
+
+Note = Callable[[str], None]
+
+
+class Sources:
+    """Read what a prompt is made of, no more than ``limit`` bytes of each.
+
+    ``encoding`` is what text is in; ``note`` is told what is waited for.
+    """
+
+    def __init__(self, *, limit: int | None, note: Note, encoding: str = "utf-8") -> None:
+        self._limit = limit
+        self._note = note
+        self._encoding = _known(encoding)
+
+    def bytes_of(self, path: str) -> bytes:
+        """Read a file, or standard input for ``-``; raises ``InputFailure``."""
+        return self._standard_input() if path == STANDARD_INPUT else self._file(path)
+
+    def text_of(self, path: str) -> str:
+        """Read a file, or standard input for ``-``, as text."""
+        name = "standard input" if path == STANDARD_INPUT else path
+        return decoded(self.bytes_of(path), name, self._encoding)
+
+    def _file(self, path: str) -> bytes:
+        try:
+            with Path(path).open("rb") as stream:
+                return self._read(stream, path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputFailure(f"cannot read {path}", reason.lower(), "check the path") from None
+
+    def _standard_input(self) -> bytes:
+        if sys.stdin is None:
+            raise InputFailure("cannot read standard input", "it is closed", "use words instead")
+        try:
+            _wait_for_input(self._note)
+            return self._read(sys.stdin.buffer, "standard input")
+        except OSError as error:
+            raise InputFailure("cannot read standard input", error.strerror or str(error)) from None
+
+    def _read(self, stream: BinaryIO, name: str) -> bytes:
+        data = bytearray()
+        while True:
+            block = stream.read(_BLOCK)
+            data += block
+            if self._limit is not None and len(data) > self._limit:
+                raise InputFailure(
+                    f"{name} is too large", f"more than {self._limit} bytes", "raise max_prompt"
+                )
+            # A part of a block is the end: at a terminal, to ask again would want another Ctrl-D.
+            if len(block) < _BLOCK:
+                return bytes(data)
+
+
+def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:
+    """Read bytes as text, less a BOM; raises ``InputFailure`` with the offset of what is none."""
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:
+        # Some encodings, idna for one, do not tell the place.
+        why = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            why = f"byte {data[error.start]:#04x} at offset {error.start}"
+        raise InputFailure(
+            f"{name} is not {'UTF-8' if encoding == 'utf-8' else encoding}",
+            why,
+            "name what it is with --encoding, e.g. --encoding latin-1",
+        ) from None
+
+
+def is_meant(*, has_words: bool) -> bool:
+    """Tell whether standard input is part of the prompt: a pipe, a socket or a file is.
+
+    Beside words, a file that has been read from is not: it is the list that the body of a
+    ``while read`` loop inherits.
+    """
+    if sys.stdin is None:
+        return False
+    try:
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError):
+        # No descriptor, but a stream: a program that runs us in its own process.
+        return not sys.stdin.closed
+    if stat.S_ISREG(mode):
+        return not (has_words and os.lseek(descriptor, 0, os.SEEK_CUR) > 0)
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _known(encoding: str) -> str:
+    import codecs
+
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)
+    except (LookupError, ValueError):
+        raise UsageFailure(
+            f"no encoding is called {encoding}", remedy="try: --encoding latin-1"
+        ) from None
+    return name
+
+
+def _wait_for_input(note: Note) -> None:
+    """Say after a while what is waited for: a script's author forgot where stdin comes from."""
+    if sys.platform == "win32":
+        return
+    import select
+
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):
+        return
+    if os.isatty(descriptor):
+        return
+    if not select.select([descriptor], [], [], PATIENCE)[0]:
+        note("waiting for standard input; -n leaves it alone")
+
+
+def argument(text: str, sources: Sources) -> bytes:
+    """Give the bytes that an option means: ``@FILE``, ``-`` for standard input, or itself."""
+    if text == STANDARD_INPUT or text.startswith("@"):
+        return sources.bytes_of(text.removeprefix("@"))
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,94 @@
+"""What README shows works as it stands there: every block of shell, against a loopback server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shapes import DONE, KEY, OpenWebUI, chunk, json_answer, stream
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"(<!-- ([\w-]+) -->\n+)?```sh\n(.*?)```", re.DOTALL)
+ANSWER = "Here it is:\n\n```sh\nwc -l *.py\n```\n\n```python\nx: int = 1\n```\n"
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("bash") and shutil.which("jq") and shutil.which("git")),
+    reason="needs bash, jq and git",
+)
+
+
+def blocks():
+    """Give each block that has no mark: those with one are run by .ci/run."""
+    for number, match in enumerate(BLOCK.finditer(README.read_text(encoding="utf-8"))):
+        if match[2] is None:
+            yield pytest.param(match[3], id=f"{number}: {match[3].splitlines()[0][:50]}")
+
+
+def answer(request):
+    if request.method == "POST" and request.path.endswith("/chat/completions"):
+        return stream(chunk(ANSWER), chunk(finish="stop"), DONE)
+    if request.path.startswith(("/v1/", "/api/v1/", "/api/version", "/api/embeddings")):
+        return json_answer({"object": "list", "data": [{"id": "llama3.1"}], "version": "0.12.4"})
+    return OpenWebUI(models=["llama3.1", "llama-guard"])(request)
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """Make a folder with what the examples are about, and the command on the PATH."""
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    script = binaries / "contextops"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m contextops "$@"\n')
+    script.chmod(0o755)
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (desk / "build.log").write_text("error: no\n")
+    (desk / "words.tsv").write_text("sky\tblue\nsea\tgreen\n")
+    (desk / "notes.txt").write_text("note\n")
+    (desk / "main.py").write_text("x = 1\n")
+    (desk / "test_main.py").write_text("assert 1\n")
+    (desk / "screenshot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm"]
+    for step in (["git", "init", "-q"], ["git", "add", "."], [*commit, "one"]):
+        subprocess.run(step, cwd=desk, check=True)
+    (desk / "main.py").write_text("x = 2\n")
+    for step in (["git", "add", "."], [*commit, "two"]):
+        subprocess.run(step, cwd=desk, check=True)
+    (desk / "main.py").write_text("x = 3\n")
+    subprocess.run(["git", "add", "."], cwd=desk, check=True)
+    for folder in (".zfunc", ".config/fish/completions"):
+        (Path(os.environ["HOME"]) / folder).mkdir(parents=True)
+    monkeypatch.setenv("PATH", f"{binaries}:{os.environ['PATH']}")
+    return desk
+
+
+@pytest.mark.parametrize("block", list(blocks()))
+def test_an_example_runs(serve, bench, block):
+    server = serve(answer, may_be_idle=True)
+    local = block
+    for address in ("http://localhost:11434", "https://ai.example.com"):
+        local = local.replace(address, server.url)
+    told = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", local],
+        cwd=bench,
+        env={
+            **os.environ,
+            "CONTEXTOPS_BASE_URL": server.url,
+            "CONTEXTOPS_API_KEY": KEY,
+            "CONTEXTOPS_MODEL": "llama3.1",
+            "notes": "none",
+        },
+        input="sk-0123456789abcdef",
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    errors = [line for line in told.stderr.splitlines() if not line.startswith("contextops: note:")]
+    assert (told.returncode, errors) == (0, [])

@@ -1,0 +1,400 @@
+"""Where a prompt's text comes from: what is read, what is left alone, what is refused."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contextops import prompt, sources
+from contextops.errors import InputFailure, UsageFailure
+from contextops.sources import Sources, argument, decoded
+
+PLENTY = 1 << 20
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def gather(notes: list[str]) -> Callable[..., str]:
+    """Gather a prompt from words, files and standard input, and refuse an empty one."""
+
+    def gather(
+        *words: str,
+        files: tuple[str | Path, ...] = (),
+        reads_stdin: bool = True,
+        limit: int = PLENTY,
+        encoding: str = "utf-8",
+    ) -> str:
+        read = Sources(limit=limit, note=notes.append, encoding=encoding)
+        text = prompt.gather(words, [str(path) for path in files], read, stdin=reads_stdin)
+        prompt.require(text, has_more=False)
+        return text
+
+    return gather
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Make standard input one of its kinds, with this in it."""
+    with ExitStack() as stack:
+
+        def become(kind: str, data: bytes = b"", *, at: int = 0) -> None:
+            descriptor = KINDS[kind](stack, data, tmp_path)
+            stream = stack.enter_context(open(descriptor, encoding="ascii"))  # noqa: PTH123
+            if at:
+                os.lseek(descriptor, at, os.SEEK_SET)
+            monkeypatch.setattr(sys, "stdin", stream)
+
+        yield become
+        monkeypatch.undo()
+
+
+def _pipe(_stack: ExitStack, data: bytes, _folder: Path) -> int:
+    reader, writer = os.pipe()
+    threading.Thread(target=_fill, args=(writer, data)).start()
+    return reader
+
+
+def _fill(writer: int, data: bytes) -> None:
+    # Who reads may have had enough.
+    with suppress(BrokenPipeError), open(writer, "wb") as stream:
+        stream.write(data)
+
+
+def _socket(stack: ExitStack, data: bytes, _folder: Path) -> int:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(data)
+    return ours.detach()
+
+
+def _file(_stack: ExitStack, data: bytes, folder: Path) -> int:
+    path = folder / "input"
+    path.write_bytes(data)
+    return os.open(path, os.O_RDONLY)
+
+
+def _null(*_: Any) -> int:
+    return os.open(os.devnull, os.O_RDONLY)
+
+
+def _terminal(stack: ExitStack, data: bytes, _folder: Path) -> int:
+    person, terminal = os.openpty()
+    stack.callback(os.close, person)
+    os.write(person, data)
+    return terminal
+
+
+KINDS = {"pipe": _pipe, "socket": _socket, "file": _file, "null": _null, "terminal": _terminal}
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="no such descriptors on this system")
+
+
+# The words and standard input -------------------------------------------------------------------
+
+
+def test_words_are_joined_by_spaces(gather, stdin):
+    stdin("null")
+    assert gather("Why is", "the sky", "blue?") == "Why is the sky blue?"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file", pytest.param("socket", marks=posix)])
+@pytest.mark.parametrize(
+    ("words", "data", "expected"),
+    [
+        ([], b"from input\n", "from input\n"),
+        (["words"], b"from input\n", "words\n\nfrom input\n"),
+        (["words", "-"], b"in", "words -\n\nin"),
+        (["words"], b"", "words"),
+        (["words"], b" \n", "words"),
+        ([""], b"in", "in"),
+        ([], b"a\r\nb\r\n", "a\r\nb\r\n"),
+        ([], b"\xef\xbb\xbfa\xef\xbb\xbf", "a\ufeff"),
+        ([], "ü\0\N{GRINNING FACE}\u2028".encode(), "ü\0\N{GRINNING FACE}\u2028"),
+    ],
+)
+def test_standard_input_follows_the_words(gather, stdin, kind, words, data, expected):
+    stdin(kind, data)
+    assert gather(*words) == expected
+
+
+@pytest.mark.parametrize("kind", ["null", pytest.param("terminal", marks=posix)])
+def test_a_terminal_and_dev_null_are_left_alone(gather, stdin, kind):
+    stdin(kind, b"never read\n")
+    assert gather("words") == "words"
+    with pytest.raises(UsageFailure):
+        gather()
+
+
+@posix
+def test_a_dash_reads_a_terminal_too(gather, stdin, notes):
+    stdin("terminal", b"typed\n\x04")
+    assert gather("-") == "typed\n"
+    assert not notes
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_a_dash_is_standard_input_alone(gather, stdin, kind):
+    stdin(kind, b"in")
+    assert gather("-") == "in"
+
+
+def test_the_list_of_a_loop_is_left_alone(gather, stdin):
+    stdin("file", b"first line\nsecond line\n", at=11)
+    assert gather("words") == "words"
+    assert gather() == "second line\n", "without words, what is left of a file is meant"
+
+
+def test_what_is_not_to_be_read_is_not(gather, stdin):
+    stdin("pipe", b"never read")
+    assert gather("words", reads_stdin=False) == "words"
+    with pytest.raises(UsageFailure) as refused:
+        gather(reads_stdin=False)
+    assert "no prompt" in refused.value.what
+
+
+@pytest.mark.parametrize("words", [[], [""], [" ", "\n"], ["\u3000"]])
+@pytest.mark.parametrize("data", [b"", b" \n\t\n", b"\xef\xbb\xbf"])
+def test_no_prompt_is_no_request(gather, stdin, words, data):
+    stdin("pipe", data)
+    with pytest.raises(UsageFailure) as refused:
+        gather(*words)
+    assert refused.value.status == 2
+    assert "contextops chat send" in refused.value.remedy
+
+
+def test_closed_input_is_no_input(gather, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert gather("words") == "words"
+    with pytest.raises(UsageFailure):
+        gather()
+    with pytest.raises(InputFailure) as failed:
+        gather("-")
+    assert failed.value.status == 26
+
+
+@posix
+def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+
+    class Folder:
+        closed = False
+
+        def fileno(self) -> int:
+            return descriptor
+
+        @property
+        def buffer(self) -> Any:
+            return os.fdopen(os.open(tmp_path, os.O_RDONLY), "rb")
+
+    monkeypatch.setattr(sys, "stdin", Folder())
+    with pytest.raises(InputFailure):
+        gather("-")
+    os.close(descriptor)
+
+
+# What is no UTF-8, and what is too much ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "offset"),
+    [
+        (b"\xff", 0),
+        (b"abc\xfe", 3),
+        ("ü".encode() + b"\xc3", 2),
+        (b"\xef\xbb\xbfa\xe9", 4),
+        ("text".encode("utf-16"), 0),
+        (b"\xed\xa0\x80", 0),
+        (b"a" * 100_000 + b"\x80", 100_000),
+    ],
+)
+def test_what_is_no_utf8_is_refused_with_its_offset(gather, stdin, data, offset):
+    stdin("pipe", data)
+    with pytest.raises(InputFailure) as failed:
+        gather("words")
+    assert failed.value.status == 26
+    assert f"offset {offset}" in failed.value.why
+    assert "--encoding" in failed.value.remedy
+
+
+def test_words_that_are_no_utf8_are_refused(gather, stdin):
+    stdin("null")
+    with pytest.raises(InputFailure) as failed:
+        gather("abc", os.fsdecode(b"d\xff"))
+    assert failed.value.status == 26
+    assert "5" in failed.value.why
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_too_much_input_is_refused(gather, stdin, kind):
+    stdin(kind, b"x" * 1000)
+    assert len(gather(limit=1000)) == 1000
+    stdin(kind, b"x" * 1001)
+    with pytest.raises(InputFailure) as failed:
+        gather(limit=1000)
+    assert failed.value.status == 26
+    assert "max_prompt" in failed.value.remedy
+
+
+def test_endless_input_is_refused(gather, monkeypatch):
+    with open("/dev/zero", "rb") as zero:  # noqa: PTH123
+
+        class Endless:
+            buffer = zero
+            closed = False
+
+            def fileno(self) -> int:
+                raise OSError
+
+        monkeypatch.setattr(sys, "stdin", Endless())
+        with pytest.raises(InputFailure, match="large"):
+            gather("-", limit=10_000)
+
+
+@given(st.text(), st.binary())
+def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
+    assert decoded(text.encode(), "x") == text.removeprefix("\ufeff")
+    with suppress(InputFailure):
+        assert decoded(data, "x").encode() == data.removeprefix(b"\xef\xbb\xbf")
+
+
+# Waiting ----------------------------------------------------------------------------------------
+
+
+@posix
+def test_silence_is_explained_after_a_while(gather, monkeypatch, notes):
+    monkeypatch.setattr(sources, "PATIENCE", 0.05)
+    reader, writer = os.pipe()
+    said = threading.Event()
+
+    def note(text: str) -> None:
+        notes.append(text)
+        os.close(writer)
+        said.set()
+
+    with open(reader, encoding="utf-8") as stream:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", stream)
+        read = Sources(limit=9, note=note)
+        assert prompt.gather(["words"], [], read, stdin=True) == "words"
+        monkeypatch.undo()
+    assert said.is_set()
+    assert "standard input" in notes[0]
+    assert "-n" in notes[0]
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_input_that_is_there_is_not_remarked_upon(gather, stdin, notes, kind):
+    stdin(kind, b"in")
+    gather()
+    assert notes == []
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_file_of_a_prompt_that_cannot_be_read_is_named(gather, stdin, tmp_path, name):
+    stdin("null")
+    with pytest.raises(InputFailure) as failed:
+        gather("words", files=[tmp_path / name])
+    assert failed.value.status == 26
+    assert str(tmp_path / name) in failed.value.message
+
+
+@posix
+def test_a_pipe_with_a_name_is_read_to_its_end(gather, stdin, tmp_path):
+    stdin("null")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=(b"x" * 200_000,)).start()
+    assert gather(files=[pipe]) == f'<document path="{pipe}">\n{"x" * 200_000}\n</document>'
+
+
+@pytest.mark.parametrize("of_a_file", [True, False])
+def test_every_source_has_the_limit_for_itself(gather, stdin, tmp_path, of_a_file):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * (1001 if of_a_file else 1000))
+    stdin("pipe", b"y" * (1000 if of_a_file else 1001))
+    with pytest.raises(InputFailure, match="file is too" if of_a_file else "input is too"):
+        gather(files=[path], limit=1000)
+
+
+def test_a_path_in_piped_text_is_text(gather, stdin, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("never read")
+    lines = f"{secret}\n@{secret}\n-f {secret}\n"
+    stdin("pipe", lines.encode())
+    assert gather("@" + str(secret)) == f"@{secret}\n\n{lines}"
+
+
+# Encodings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        *(("latin-1", "größer".encode("latin-1")), ("LATIN1", "größer".encode("latin-1"))),
+        *(("utf-16", "größer".encode("utf-16")), ("utf-16-be", "größer".encode("utf-16-be"))),
+        *(("cp1252", "größer".encode("cp1252")), ("utf-8-sig", "größer".encode("utf-8-sig"))),
+    ],
+)
+def test_an_encoding_that_is_named_is_read(gather, stdin, tmp_path, encoding, data):
+    stdin("pipe", data)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    told = gather("größer", files=[path], encoding=encoding)
+    assert told == f'größer\n\ngrößer\n\n<document path="{path}">\ngrößer\n</document>'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [("utf-16", b"odd"), ("ascii", b"caf\xc3\xa9"), ("idna", b"xn--99999999999")],
+)
+def test_what_is_not_in_the_encoding_that_is_named_is_refused(gather, stdin, encoding, data):
+    stdin("pipe", data)
+    with pytest.raises(InputFailure, match=encoding) as failed:
+        gather(encoding=encoding)
+    assert failed.value.status == 26
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "", "rot13", "hex", "undefined", "a\0b", "ü"])
+def test_what_is_no_encoding_of_text_is_refused(notes, encoding):
+    with pytest.raises(UsageFailure) as refused:
+        Sources(limit=None, note=notes.append, encoding=encoding)
+    assert refused.value.status == 2
+
+
+# Options that take a file -----------------------------------------------------------------------
+
+
+def test_an_option_takes_itself_a_file_or_standard_input(stdin, tmp_path, notes):
+    path = tmp_path / "a file"
+    path.write_bytes(b"\xff\r\n\xef\xbb\xbf")
+    stdin("pipe", b"\x00in")
+    read = Sources(limit=None, note=notes.append)
+    assert argument('{"a": "ü"}', read) == '{"a": "ü"}'.encode()
+    assert argument(f"@{path}", read) == b"\xff\r\n\xef\xbb\xbf"
+    assert argument("-", read) == b"\x00in"
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "a\0b", "x" * 5000])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, notes, name: str):
+    with pytest.raises(InputFailure) as failed:
+        Sources(limit=None, note=notes.append).bytes_of(f"{tmp_path}/{name}")
+    assert failed.value.status == 26
+    assert name in failed.value.what
+    assert failed.value.why
