@@ -388,7 +388,7 @@ def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
 
     class ReadOnly(store.System):
         @staticmethod
-        def unlink(path):
+        def unlink(_path):
             raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(store, "system", ReadOnly())

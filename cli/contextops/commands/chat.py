@@ -56,17 +56,21 @@ def send(
     files: Annotated[
         list[str] | None,
         typer.Option(
-            "--file", "-f", metavar="FILE", help="Add this file, named; '-' is standard input."
+            "--file", "-f", metavar="FILE", help="Add this file, in a frame; may be given again."
         ),
     ] = None,
     images: Annotated[
         list[str] | None,
-        typer.Option("--image", "-i", metavar="FILE|URL", help="Add this image."),
+        typer.Option(
+            "--image", "-i", metavar="FILE|URL", help="Add this image; may be given again."
+        ),
     ] = None,
     messages: Annotated[
         str | None,
         typer.Option(
-            "--messages", metavar="FILE", help="Send this JSON array of messages first; '-' too."
+            "--messages",
+            metavar="FILE",
+            help="Send this JSON array of messages first; '-': standard input.",
         ),
     ] = None,
     session_name: Annotated[
@@ -78,7 +82,10 @@ def send(
         ),
     ] = None,
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="What the input's text is in.")
+        str,
+        typer.Option(
+            "--encoding", metavar="NAME", help="The encoding of files and standard input."
+        ),
     ] = "utf-8",
     no_stdin: Annotated[
         bool, typer.Option("--no-stdin", "-n", help="Leave standard input alone.")
@@ -91,7 +98,7 @@ def send(
     ] = False,
     extract_lang: Annotated[
         str | None,
-        typer.Option("--extract-lang", metavar="LANG", help="The first block of this language."),
+        typer.Option("--extract-lang", metavar="LANG", help="The same, of this language."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -101,7 +108,7 @@ def send(
     ] = None,
     allow_truncated: Annotated[
         bool,
-        typer.Option("--allow-truncated", help="An answer that a limit cut is a success."),
+        typer.Option("--allow-truncated", help="Exit 0 also when a limit cut the answer."),
     ] = False,
     usage: Annotated[bool, typer.Option("--usage", help="Print token counts on stderr.")] = False,
     reasoning: Annotated[
@@ -111,7 +118,7 @@ def send(
         bool, typer.Option("--plain", help="Render no Markdown on a terminal.")
     ] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Give a terminal the model's text unchanged: it obeys it.")
+        bool, typer.Option("--raw", help="Give a terminal the text unchanged, control codes too.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the request's body and send nothing.")

@@ -18,7 +18,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or its path
 
 @app.command("list", cls=Command)
 def list_sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """List the conversations: a table on a terminal, one name a line in a pipe."""
+    """List the conversations.
+
+    A table on a terminal, one name a line in a pipe.
+    """
     runtime: Runtime = ctx.obj
     printer = runtime.printer
     paths = session.kept(state_folder())
@@ -33,7 +36,10 @@ def list_sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("show", cls=Command)
 def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
-    """Print a conversation: as text, or with --json as an array for 'chat send --messages'."""
+    """Print a conversation.
+
+    With --json its lines are one array.
+    """
     runtime: Runtime = ctx.obj
     records = session.load(_existing(name))
     if as_json:
@@ -48,7 +54,10 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
 def remove(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which to throw away.")],
 ) -> None:
-    """Throw conversations away, all that are named or none."""
+    """Throw conversations away.
+
+    All that are named, or none.
+    """
     for path in [_existing(name) for name in names]:
         session.remove(path)
 
