@@ -18,8 +18,9 @@ from hypothesis import settings
 import certificates as made
 import server as loopback
 
-settings.register_profile("contextops", deadline=None)
-settings.load_profile("contextops")
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("nightly", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 _LIMIT = 30.0
 """Seconds that a command may take before the test is given up."""
@@ -38,6 +39,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         foreign = name in _FOREIGN or name.startswith(("CONTEXTOPS_", "_CONTEXTOPS_"))
         if foreign or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
+    # Commands in processes of their own compile the package once, not every time.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))

@@ -368,7 +368,7 @@ def test_a_command_runs_when_it_is_needed(environ, tmp_path):
     ("command", "why"),
     [
         (python(f"import sys; print('{KEY}'); sys.exit('{KEY}')"), "status 1"),
-        ("no-such-command-anywhere", "No such file"),
+        ("no-such-command-anywhere", "no such program"),
         (python(""), "empty"),
         (python("import sys; sys.stdout.buffer.write(b'CANARY\\xff')"), "UTF-8"),
         (python("import time; time.sleep(60)"), "within 0.5 s"),

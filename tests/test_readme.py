@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from shapes import DONE, KEY, OpenWebUI, chunk, json_answer, stream
 
 README = Path(__file__).parents[1] / "README.md"

@@ -148,11 +148,11 @@ def test_base_urls_are_normalised(text, url, api_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "begins with"),
-        ("a.example", "begins with"),
-        ("localhost:3000", "begins with"),
-        ("ftp://a.example", "begins with"),
-        ("file:///etc/passwd", "begins with"),
+        ("", "begin with"),
+        ("a.example", "begin with"),
+        ("localhost:3000", "begin with"),
+        ("ftp://a.example", "begin with"),
+        ("file:///etc/passwd", "begin with"),
         ("http://", "missing"),
         ("http:///api", "missing"),
         ("http://me:hunter2@a.example", "user name or password"),

@@ -78,7 +78,11 @@ class Sources:
 def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:
     """Read bytes as text, less a BOM; raises ``InputFailure`` with the offset of what is none."""
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding)
+        # Some encodings, utf-7 for one, can hold half a character, which has no UTF-8.
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputFailure(f"{name} has half a character", f"character {error.start}") from None
     except UnicodeError as error:
         # Some encodings, idna for one, do not tell the place.
         why = str(error)
@@ -89,6 +93,7 @@ def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:
             why,
             "name what it is with --encoding, e.g. --encoding latin-1",
         ) from None
+    return text.removeprefix("\ufeff")
 
 
 def is_meant(*, has_words: bool) -> bool:

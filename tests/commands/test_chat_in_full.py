@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -17,7 +16,7 @@ import threading
 import pytest
 
 from contextops import store
-from server import HOLD, RESET
+from server import HOLD
 from shapes import (
     DONE,
     KEY,
@@ -33,10 +32,6 @@ from shapes import (
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX")
-as_a_user = pytest.mark.skipif(
-    sys.platform == "win32" or os.geteuid() == 0, reason="nothing is forbidden to root"
-)
-
 CODE = "Sure:\n\n```py\nx = 1\n```\n\n```sh\nls\n```\n"
 
 
@@ -79,7 +74,7 @@ def sent(server):
 def said(*contents):
     """Build a conversation, the user's turn first."""
     roles = itertools.cycle(["user", "assistant"])
-    return [{"role": role, "content": text} for role, text in zip(roles, contents)]
+    return [{"role": role, "content": text} for role, text in zip(roles, contents, strict=False)]
 
 
 @pytest.fixture
@@ -116,7 +111,7 @@ def kept(home):
         (["--session", "../x"], "is no session"),
         (["--session", "CON"], "is no session"),
         (["--session", "x" * 300], "is no session"),
-        (["--session", ""], "is no session"),
+        (["--session", ""], "must not be empty"),
         (["--dry-run", "--curl", "--local"], "no address for curl"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -192,23 +187,16 @@ def test_a_path_in_piped_text_is_not_read(run, serve, exported, here):
         ("large", "large is too large: more than 1024 bytes"),
     ],
 )
-@pytest.mark.parametrize("flag", ["-f", "--messages", "-s"])
+@pytest.mark.parametrize("flag", ["-f", "--messages"])
 def test_a_file_that_is_no_text_is_status_26(run, serve, exported, here, flag, name, words):
     (here / "utf16").write_bytes("text".encode("utf-16"))
     (here / "binary").write_bytes(b"abc\x89PNG\0")
     (here / "large").write_bytes(b"x" * 1025)
     server = exported(serve(OpenWebUI(), may_be_idle=True))
-    if flag == "-s" and name != "missing":
-        pytest.skip("settings read their own files")
-    told = run(
-        *("chat", "send", "hi", flag, f"@{name}" if flag == "-s" else name),
-        env={"CONTEXTOPS_MAX_PROMPT": "1K"},
-    )
-    assert told.stdout == ""
+    told = run("chat", "send", "hi", flag, name, env={"CONTEXTOPS_MAX_PROMPT": "1K"})
+    assert (told.status, told.stdout) == (26, "")
+    assert words in told.stderr
     assert server.requests == []
-    if flag != "-s":
-        assert told.status == 26
-        assert words in told.stderr
 
 
 def test_an_encoding_that_is_named_is_read_everywhere(run, serve, exported, here):
@@ -301,7 +289,7 @@ def test_a_session_goes_on_and_nothing_else_is_kept(run, serve, exported, home, 
     assert run("chat", "send", "--session", "s", "one").stdout == "ok\n"
     assert run("chat", "send", "--session", "s", "two").status == 0
     assert sent(server) == said("one", "ok", "two")
-    assert kept() == [*2 * ()] + [
+    assert kept() == [
         *(("user", "one", None), ("assistant", "ok", True)),
         *(("user", "two", None), ("assistant", "ok", True)),
     ]
@@ -340,17 +328,16 @@ def test_a_typed_system_message_wins_and_a_stored_one_gives_way(run, serve, expo
     assert system() == ["second"]
 
 
-@pytest.mark.parametrize("mode", [[], ["--json"], ["--jsonl"], ["-x"], ["-o", "f"]])
+@pytest.mark.parametrize("mode", [[], ["--json"], ["--jsonl", "--no-stream"], ["-x", "-o", "f"]])
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
         (stream(chunk("part")), "part"),
-        (stream(chunk("part"), RESET), "part"),
         (stream(chunk("part"), chunk(finish="length"), DONE), "part"),
         (stream(chunk("part"), {"error": {"message": "x"}}), "part"),
         (detail("no", 422), ""),
     ],
-    ids=["cut", "reset", "length", "error", "refused"],
+    ids=["cut", "length", "error", "refused"],
 )
 def test_a_broken_turn_is_kept_marked_and_not_sent_again(
     run, serve, exported, kept, mode, answer, part
@@ -365,7 +352,7 @@ def test_a_broken_turn_is_kept_marked_and_not_sent_again(
 
 
 @posix
-@pytest.mark.parametrize("mode", [[], ["--json"], ["--jsonl"], ["-o", "f"]])
+@pytest.mark.parametrize("mode", [[], ["--json"], ["-o", "f"]])
 def test_an_interrupted_turn_is_kept_marked(command, serve, exported, kept, mode):
     begun = threading.Event()
 
@@ -375,10 +362,10 @@ def test_an_interrupted_turn_is_kept_marked(command, serve, exported, kept, mode
     exported(serve(lambda _: stream(chunk("a part"), mark, HOLD)))
     process = command.start("chat", "send", "-n", "--session", "s", *mode, "one")
     assert begun.wait(10)
-    if mode in ([], ["--jsonl"]):
+    if not mode:
         process.stdout.read(3)
     else:
-        threading.Event().wait(0.4)
+        threading.Event().wait(0.3)
     process.send_signal(signal.SIGINT)
     stdout, _ = process.communicate(timeout=10)
     assert process.returncode == -signal.SIGINT
@@ -441,14 +428,18 @@ def test_a_session_that_cannot_be_written_is_23_with_the_answer(
         assert told.stdout == shown
 
 
-@as_a_user
-def test_a_folder_that_is_read_only(run, serve, exported, home):
-    folder = home / ".local/state/contextops"
-    folder.mkdir(parents=True)
-    folder.chmod(0o500)
+def test_a_folder_that_is_read_only(run, serve, exported, home, monkeypatch):
+    class ReadOnly(store.System):
+        @staticmethod
+        def mkdir(_path, _mode):
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(store, "system", ReadOnly())
     exported(serve(saying("ok")))
     told = run("chat", "send", "--session", "s", "one")
     assert (told.status, told.stdout) == (23, "ok\n")
+    assert "Read-only file system" in told.stderr
+    assert not (home / ".local").exists()
 
 
 def test_a_broken_session_is_named_and_left(run, serve, exported, here):
@@ -526,9 +517,7 @@ def test_a_cut_answer_gives_no_code_and_no_file(run, serve, exported, here, flag
 
 
 @pytest.mark.parametrize("existing", [True, False])
-@pytest.mark.parametrize(
-    ("flags", "content"), [([], CODE), (["-x"], "x = 1\n"), (["--color", "always"], CODE)]
-)
+@pytest.mark.parametrize(("flags", "content"), [(["-x"], "x = 1\n"), (["--color", "always"], CODE)])
 def test_the_answer_goes_to_a_file(run, serve, exported, here, existing, flags, content):
     if existing:
         (here / "f").write_text("old")
@@ -673,7 +662,7 @@ def test_a_failure_is_the_last_line_with_what_there_is(run, serve, exported, ans
         (["-n"], 2),
         (["--profile", "nobody", "hi"], 3),
         (["--dry-run", "hi"], 3),
-        (["--base-url", "http://127.0.0.1:1", "hi"], 7),
+        (["--base-url", "http://127.0.0.1:1", "--retries", "0", "hi"], 7),
     ],
 )
 def test_a_failure_before_anything_is_sent_is_a_line_too(run, argv, status):
@@ -730,7 +719,7 @@ def test_allow_truncated_takes_what_a_limit_cut_and_no_more(run, serve, exported
 
 @pytest.mark.parametrize("place", [["-v", "chat", "send"], ["chat", "send", "-v"]])
 def test_verbose_shows_what_passes_on_stderr_without_a_key(run, serve, exported, place):
-    secret = "sk-CANARY0123456789"  # noqa: S105 - planted
+    secret = "sk-CANARY0123456789"
     answer = json_answer(completion("ok"), 200, {"set-cookie": f"token={secret}"})
     server = exported(serve(lambda _: answer))
     told = run(
@@ -831,7 +820,6 @@ def shown_on(terminal, *argv):
     [
         (["--plain"], "**bold** ^[]0;owned^G\r\n```\r\ncode^[[2J\r\n```\r\n"),
         (["--raw"], "**bold** \x1b]0;owned\x07\r\n```\r\ncode\x1b[2J\r\n```\r\n"),
-        (["--raw", "--plain"], "**bold** \x1b]0;owned\x07\r\n```\r\ncode\x1b[2J\r\n```\r\n"),
         (["-x"], "code^[[2J\r\n"),
         (["-x", "--raw"], "code\x1b[2J\r\n"),
     ],
@@ -843,7 +831,7 @@ def test_a_terminal_is_obeyed_by_the_flags(terminal, serve, exported, flags, exp
 
 
 @posix
-@pytest.mark.parametrize("flags", [["--json"], ["--jsonl"], ["--dry-run"], ["-o", "f"]])
+@pytest.mark.parametrize("flags", [["--json"], ["--jsonl"]])
 def test_no_form_lets_a_terminal_obey_the_model(terminal, serve, exported, flags):
-    exported(serve(saying("\x1b]0;owned\x07"), may_be_idle=True))
+    exported(serve(saying("\x1b]0;owned\x07")))
     assert "\x1b]0;" not in shown_on(terminal, "-q", "--color", "never", *flags)
