@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import itertools
 import json
 import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -257,6 +260,59 @@ def test_a_closed_stdout_is_a_failure(monkeypatch: pytest.MonkeyPatch, do):
     assert failed.value.status == 23
 
 
+class Trickle(io.RawIOBase):
+    """A raw stdout, as ``python -u`` has it, that takes a few bytes at a time."""
+
+    def __init__(self, room: int) -> None:
+        self.taken = b""
+        self._room = room
+
+    def write(self, data: Any) -> int:
+        if not self._room:
+            raise OSError(errno.EFBIG, "File too large")
+        part = bytes(data[: min(7, self._room)])
+        self.taken += part
+        self._room -= len(part)
+        return len(part)
+
+
+def test_an_unbuffered_stdout_gets_all_of_it(monkeypatch: pytest.MonkeyPatch):
+    raw = Trickle(1000)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, write_through=True))
+    Printer().line("word " * 30)
+    assert raw.taken == b"word " * 30 + b"\n"
+
+
+def test_an_unbuffered_stdout_that_takes_a_part_is_a_failure(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Trickle(100), write_through=True))
+    with pytest.raises(OutputFailure) as failed:
+        Printer().line("word " * 30)
+    assert failed.value.why == "file too large"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of this system always block")
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_a_pipe_that_does_not_block_is_waited_for(monkeypatch, buffering: int):
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    taken: list[bytes] = []
+
+    def read_slowly() -> None:
+        time.sleep(0.1)
+        while block := os.read(reader, 65536):
+            taken.append(block)
+
+    thread = threading.Thread(target=read_slowly)
+    with io.TextIOWrapper(open(writer, "wb", buffering)) as stdout:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdout", stdout)
+        thread.start()
+        Printer().json(["x" * 1_000_000])
+        monkeypatch.undo()
+    thread.join()
+    os.close(reader)
+    assert len(b"".join(taken)) == 1_000_005
+
+
 # The answer on a terminal -----------------------------------------------------------------------
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -502,6 +558,15 @@ def test_an_error_and_a_note_are_json_for_programs(streams: Streams):
     }
 
 
+def test_what_was_asked_for_beside_the_answer_is_json_for_programs(streams: Streams):
+    _, err = streams()
+    printer = Printer(as_json=True, quiet=True, verbose=True)
+    printer.usage("usage: 7\ntokens")
+    printer.detail("> GET /\x1b")
+    told = [json.loads(line) for line in err.text.splitlines()]
+    assert told == [{"note": "usage: 7 tokens"}, {"note": "> GET /^["}]
+
+
 def test_a_person_who_asks_for_json_reads_errors_as_text(streams: Streams):
     _, err = streams("stderr")
     Printer(as_json=True).error(Truncated("what", "why"))
@@ -544,6 +609,50 @@ def test_nobody_to_tell_is_no_failure(streams: Streams, monkeypatch, gone: bool)
         err.hang_up()
     Printer().error(Truncated("what"))
     Printer().note("what")
+
+
+SECRET = "sk-0123456789abcdef"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_secret_is_hidden_whoever_says_it(streams: Streams, as_json: bool):
+    out, err = streams()
+    printer = Printer(as_json=as_json, verbose=True)
+    printer.hide(SECRET)
+    printer.hide(SECRET + "-and-more")
+    printer.hide("word")
+    printer.note(f"a word of {SECRET}")
+    printer.usage(f"used {SECRET}")
+    printer.detail(f"< x: {SECRET}{SECRET}")
+    printer.error(BadResponse("no", f"key {SECRET}-and-more is bad", SECRET))
+    printer.error(BadResponse("no", f"Incorrect API key provided: {SECRET[:12]}…"))
+    printer.parsers_error(f"No such option: {SECRET}\nTry --help\n")
+    told = err.text
+    assert SECRET[:6] not in told
+    assert "and-more" not in told
+    for words in (
+        "a word of ***",
+        "used ***",
+        "x: ******",
+        "key *** is bad; ***",
+        "provided: ***…",
+    ):
+        assert words in told
+    assert told.endswith("No such option: ***\nTry --help\n")
+    error = printer.error_object(BadResponse("no", SECRET))
+    assert error["message"] == "no: ***"
+    # What is asked for is not ours to change.
+    printer.line(SECRET)
+    assert out.text == f"{SECRET}\n"
+
+
+def test_a_secret_is_hidden_by_the_printer_of_a_file_too(streams: Streams):
+    _, err = streams()
+    printer = Printer()
+    other = printer.writing_to(lambda _: None)
+    printer.hide(SECRET)
+    other.note(SECRET)
+    assert err.text == "contextops: note: ***\n"
 
 
 # The spinner ------------------------------------------------------------------------------------

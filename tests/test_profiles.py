@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from contextops.profiles import config_path, gather, in_force, look_up, resolve,
 from contextops.settings import split_key
 
 KEY = "sk-CANARY0123456789"
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX processes and names")
 
 
 @pytest.fixture
@@ -312,7 +316,7 @@ def test_a_key_that_cannot_be_used_is_not_echoed(environ, tmp_path, raw):
 def test_a_key_file_is_read_when_it_is_needed_and_once(environ, tmp_path):
     file = tmp_path / "key"
     key = resolve({"api_key_file": str(file)}, environ).key
-    with pytest.raises(ConfigFailure, match="No such file"):
+    with pytest.raises(ConfigFailure, match="no such file"):
         key.read()
     file.write_text("sk-1")
     assert key.read() == "sk-1"
@@ -525,3 +529,114 @@ def test_without_a_home_the_account_has_one(monkeypatch):
 def test_a_named_config_file_has_to_be_there(environ, tmp_path):
     with pytest.raises(ConfigFailure, match=r"other\.toml"):
         resolve({}, {**environ, "CONTEXTOPS_CONFIG": str(tmp_path / "other.toml")})
+
+
+# --- the proxy of the environment ---
+
+
+def proxy_for(url, environ, **exported):
+    return resolve({"base_url": url}, {**environ, **exported}).proxy
+
+
+@pytest.mark.parametrize(
+    ("exported", "expected"),
+    [
+        ({"https_proxy": "http://a:1", "HTTPS_PROXY": "http://b:1"}, "http://a:1"),
+        ({"HTTPS_PROXY": "http://b:1", "all_proxy": "http://c:1"}, "http://b:1"),
+        ({"all_proxy": "socks5h://c:1", "ALL_PROXY": "http://d:1"}, "socks5h://c:1"),
+        ({"ALL_PROXY": "http://d:1"}, "http://d:1"),
+        ({"https_proxy": " ", "HTTPS_PROXY": "me:pw@b:1"}, "http://me:pw@b:1"),
+        ({"HTTPS_PROXY": "http://b:1", "REQUEST_METHOD": "GET"}, "http://b:1"),
+        ({"http_proxy": "http://a:1", "HTTP_PROXY": "http://b:1"}, None),
+        ({"HTTPS_PROXY": ""}, None),
+    ],
+)
+def test_the_proxy_of_the_environment_is_the_default(environ, exported, expected):
+    assert proxy_for("https://ai.example.com", environ, **exported) == expected
+
+
+@posix
+def test_what_a_client_of_a_cgi_program_sent_is_no_proxy(environ):
+    exported = {"HTTP_PROXY": "http://b:1"}
+    assert proxy_for("http://ai.lan", environ, **exported) == "http://b:1"
+    assert proxy_for("http://ai.lan", environ, **exported, REQUEST_METHOD="GET") is None
+    exported["http_proxy"] = "http://a:1"
+    assert proxy_for("http://ai.lan", environ, **exported, REQUEST_METHOD="GET") == "http://a:1"
+
+
+def test_every_setting_beats_the_proxy_of_the_environment(stored, environ):
+    environ |= {"HTTPS_PROXY": "http://environment:1", "NO_PROXY": "nobody"}
+    stored('[profiles.default]\nbase_url = "https://a.example"\nproxy = "http://stored:1"\n')
+    assert resolve({}, environ).proxy == "http://stored:1"
+    assert resolve({"profile": "default"}, environ).proxy == "http://stored:1"
+    environ["CONTEXTOPS_PROXY"] = "http://exported:1"
+    assert resolve({}, environ).proxy == "http://exported:1"
+    environ["NO_PROXY"] = "*"
+    assert resolve({}, environ).proxy == "http://exported:1", "it was meant for this program"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:3000", "http://127.8.9.1", "http://[::1]:80", "https://a.localhost"]
+)
+def test_this_machine_needs_no_proxy(environ, url):
+    assert proxy_for(url, environ, ALL_PROXY="http://a:1") is None
+
+
+def test_the_embedded_model_needs_no_proxy(environ):
+    assert resolve({"profile": "local"}, {**environ, "ALL_PROXY": "nonsense://"}).proxy is None
+
+
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(environ):
+    for text in ("ftp://me:CANARY@proxy", "http://", "http://a:port", "://"):
+        with pytest.raises(ConfigFailure, match="HTTPS_PROXY") as caught:
+            proxy_for("https://a.example", environ, HTTPS_PROXY=text)
+        assert "CANARY" not in caught.value.message
+
+
+# --- a command that prints the key ---
+
+
+@posix
+@pytest.mark.parametrize(
+    "words", ["cat /dev/zero", "sh -c 'cat /dev/zero; sleep 60'", "sh -c 'cat /dev/zero & exit 0'"]
+)
+def test_a_command_that_prints_without_end_is_ended(environ, words):
+    key = resolve({}, {**environ, "CONTEXTOPS_API_KEY_COMMAND": words}).key
+    with pytest.raises(ConfigFailure, match="more than 65536 bytes"):
+        key.read()
+
+
+@posix
+def test_what_a_late_command_started_ends_with_it(environ, tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "_COMMAND_TIMEOUT", 0.3)
+    words = f"sh -c 'sleep 60 & echo $! > {tmp_path}/child; wait'"
+    key = resolve({}, {**environ, "CONTEXTOPS_API_KEY_COMMAND": words}).key
+    with pytest.raises(ConfigFailure, match="did not end"):
+        key.read()
+    assert_ended(int((tmp_path / "child").read_text()))
+
+
+def assert_ended(process):
+    for _ in range(200):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        stat = Path(f"/proc/{process}/stat")
+        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.02)
+    pytest.fail("it still runs")
+
+
+@posix
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_too(command, tmp_path, signum):
+    words = f"sh -c 'echo $$ > {tmp_path}/pid; mv {tmp_path}/pid {tmp_path}/child; sleep 60'"
+    env = {"CONTEXTOPS_API_KEY_COMMAND": words, "CONTEXTOPS_BASE_URL": "http://localhost:1"}
+    process = command.start("models", "list", env=env)
+    while not (tmp_path / "child").exists():
+        time.sleep(0.01)
+    process.send_signal(signum)
+    assert process.wait(10) == -signum
+    assert_ended(int((tmp_path / "child").read_text()))

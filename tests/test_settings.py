@@ -13,6 +13,7 @@ from contextops.settings import (
     is_private_host,
     keep,
     mask,
+    needs_no_proxy,
     normalise_base_url,
     origin_of,
     parse_boolean,
@@ -428,3 +429,56 @@ def test_what_is_kept_is_shown_as_it_was_given(name, text):
     kept = keep((name,), text)
     shown = SETTINGS[name].presentable(kept)
     assert keep((name,), shown if isinstance(shown, str) else str(shown).lower()) == kept
+
+
+# --- who needs no proxy, and which headers nobody chooses ---
+
+
+@pytest.mark.parametrize(
+    ("url", "exempt", "expected"),
+    [
+        ("https://ai.example.com", "*", True),
+        ("https://ai.example.com", "other, .example.com", True),
+        ("https://ai.example.com", "EXAMPLE.com.", True),
+        ("https://ai.example.com", "*.example.com", True),
+        ("https://ai.example.com.", "ai.example.com", True),
+        ("https://ai.example.com", "ample.com", False),
+        ("https://ai.example.com", "x.ai.example.com", False),
+        ("https://ai.example.com", "example.com:443", True),
+        ("https://ai.example.com", "example.com:8443", False),
+        ("https://ai.example.com:8443", "example.com:8443", True),
+        ("https://ai.example.com", "com\tother example.com", True),
+        ("https://10.1.2.3", "10.0.0.0/8", True),
+        ("https://10.1.2.3", "11.0.0.0/8,1.2.3,2.3", False),
+        ("https://10.1.2.3", "10.1.2.3:443", True),
+        ("https://[fd00::1]:8443", "[fd00::1]:8443", True),
+        ("https://[fd00::1]", "fd00::/8", True),
+        ("https://[fd00::1]", "FD00:0:0::1", True),
+        ("https://[fd00::1]", "10.0.0.0/8,[fd00::2],fe80::1%eth0", False),
+        ("https://ai.example.com", "", False),
+        ("https://ai.example.com", ",,., :,[,]:,[]:1,10.0.0.0/99,::/x,**,%,\udcff,\u0661", False),
+        ("https://10.1.2.3", ",,., :,[,]:,[]:1,10.0.0.0/99,::/x,**,%,\udcff,\u0661", False),
+        ("http://localhost:3000", "", True),
+        ("http://LOCALHOST.", "", True),
+        ("http://notlocalhost", "", False),
+        ("http://127.1.2.3", "", True),
+        ("http://[::1]", "", True),
+        ("http://128.0.0.1", "", False),
+    ],
+)
+def test_who_needs_no_proxy(url, exempt, expected):
+    assert needs_no_proxy(origin_of(url), exempt) is expected
+
+
+@given(st.text(max_size=40), st.sampled_from(["https://a.example", "https://10.0.0.1"]))
+def test_no_list_of_exempt_hosts_is_a_failure(exempt, url):
+    needs_no_proxy(origin_of(url), exempt)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Content-Length", "transfer-encoding", "CONNECTION", "Accept-Encoding", "TE", "Upgrade"],
+)
+def test_a_header_of_the_connection_is_not_chosen(name):
+    with pytest.raises(ValueError, match=f"{name} .* connection"):
+        check_headers({name: "1"})

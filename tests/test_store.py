@@ -163,7 +163,7 @@ def test_whatever_fails_the_file_is_whole_and_nothing_is_left_behind(folder, mon
         # To close what was only read, or to remove what is not there, may fail unheard.
         assert told is not None, f"call {k}, {failing.calls[k]}, failed in silence"
         assert told.status == 23
-        assert "No space left on device" in told.message
+        assert "no space left on device" in told.message
         found = [*place.rglob("*.*"), *place.rglob("file")]
         assert all(path.name == "file" for path in found)
         assert all(path.read_bytes() in (b"old", b"new") for path in found)
@@ -232,7 +232,7 @@ def test_a_lock_file_is_private_and_beside_the_real_file(folder):
 def test_a_lock_that_cannot_be_made(folder, monkeypatch):
     denied = OSError(errno.EROFS, "Read-only file system")
     monkeypatch.setattr(store, "system", Spy(fail_at=0, error=denied))
-    with pytest.raises(OutputFailure, match="Read-only file system"), store.locked(folder / "f"):
+    with pytest.raises(OutputFailure, match="read-only file system"), store.locked(folder / "f"):
         pytest.fail("there is no lock")
 
 
@@ -359,7 +359,7 @@ def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
     (folder / "file").write_bytes(b"old\n")
     monkeypatch.setattr(store, "system", Full())
     for file in ("file", "new"):
-        with pytest.raises(OutputFailure, match="No space left"):
+        with pytest.raises(OutputFailure, match="no space left"):
             store.append(folder / file, b"a line that is too long\n")
     assert (folder / "file").read_bytes() == b"old\n"
     assert not (folder / "new").exists(), "an empty file would look like something kept"
@@ -392,7 +392,7 @@ def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
             raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(store, "system", ReadOnly())
-    with pytest.raises(OutputFailure, match="Read-only") as failed:
+    with pytest.raises(OutputFailure, match="read-only") as failed:
         store.remove(folder / "file")
     assert failed.value.status == 23
     assert (folder / "file").exists()

@@ -51,14 +51,28 @@ _CUT_BY = {
 _MOST = 10_000
 
 
+class _Call:
+    """One tool call; its parts are joined when it is asked for, once."""
+
+    def __init__(self, name: Any) -> None:
+        self.id = name
+        self.name: list[str] = []
+        self.arguments: list[str] = []
+
+    def whole(self) -> dict[str, Any]:
+        """Give the call in OpenAI's form."""
+        function = {"name": "".join(self.name), "arguments": "".join(self.arguments)}
+        return {"id": self.id, "type": "function", "function": function}
+
+
 class _Choice:
     """One of the answers that were asked for; texts are UTF-8, to hold a long one in its size."""
 
     def __init__(self) -> None:
         self.text = bytearray()
         self.reasoning = bytearray()
-        self.tool_calls: list[dict[str, Any]] = []
-        self.slots: dict[Any, dict[str, Any]] = {}
+        self.calls: list[_Call] = []
+        self.slots: dict[int, _Call] = {}
         self.finish_reason: str | None = None
 
 
@@ -76,6 +90,7 @@ class Answer:
         self._choices: dict[int, _Choice] = {}
         self._document: dict[str, Any] = {}
         self._failed = False
+        self._is_cut = False
         self.done = False
 
     @property
@@ -139,7 +154,7 @@ class Answer:
             **self._extras,
             # What came in one document is given as it came.
             **self._document,
-            "contextops": {**(about or {}), "complete": self.is_proved},
+            "contextops": {**(about or {}), "complete": self.is_proved and not self._is_cut},
         }
 
     def require_whole(self, *, limit_is_callers: bool, allow_truncated: bool) -> None:
@@ -154,6 +169,7 @@ class Answer:
             return
         for reason in (choice.finish_reason for choice in self._choices.values()):
             if reason in _CUT_BY and not (reason == "length" and limit_is_callers):
+                self._is_cut = True
                 raise Truncated(f"the answer is not whole ({reason})", *_CUT_BY[reason])
 
     def _take_chunk(self, chunk: dict[str, Any], pieces: list[Piece]) -> None:
@@ -208,19 +224,21 @@ class Answer:
         """Add a piece to its call: by index, but another id under one index is another call."""
         index, name = call.get("index"), call.get("id")
         if not isinstance(index, int):
-            index = len(kept.tool_calls)
-        slot = kept.slots.get(index)
-        if slot is None or (name and slot["id"] and name != slot["id"]):
-            _require_few(kept.tool_calls, "tool calls")
-            slot = {"id": name, "type": "function", "function": {"name": "", "arguments": ""}}
-            kept.slots[index] = slot
-            kept.tool_calls.append(slot)
-        slot["id"] = slot["id"] or name
+            index = len(kept.calls)
+        known = kept.slots.get(index)
+        if known is None or (name and known.id and name != known.id):
+            _require_few(kept.calls, "tool calls")
+            known = kept.slots[index] = _Call(name)
+            kept.calls.append(known)
+        known.id = known.id or name
         function = call.get("function")
         if isinstance(function, dict):
-            for part in ("name", "arguments"):
-                if isinstance(function.get(part), str):
-                    slot["function"][part] += function[part]
+            for text, parts in (
+                (function.get("name"), known.name),
+                (function.get("arguments"), known.arguments),
+            ):
+                if isinstance(text, str):
+                    parts.append(text)
         self._count(len(jsontext.dumps(call)))
 
     def _grow(self, kept: bytearray, text: str) -> None:
@@ -262,10 +280,10 @@ def _choice(index: int, choice: _Choice) -> dict[str, Any]:
     text = choice.text.decode()
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": None if choice.tool_calls and not text else text,
+        "content": None if choice.calls and not text else text,
     }
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning.decode()
-    if choice.tool_calls:
-        message["tool_calls"] = choice.tool_calls
+    if choice.calls:
+        message["tool_calls"] = [call.whole() for call in choice.calls]
     return {"index": index, "message": message, "finish_reason": choice.finish_reason}

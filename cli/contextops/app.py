@@ -1,6 +1,6 @@
 """The command line: its groups, and the one boundary where failures become statuses."""
 
-import errno
+import io
 import signal
 import traceback
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ import typer
 from contextops import __version__
 from contextops.commands import api, chat, completion, config, models, serve, session
 from contextops.commands.help import help_topic
-from contextops.errors import INTERNAL, Failure, Signalled
+from contextops.errors import INTERNAL, Failure, Signalled, UsageFailure
 from contextops.options import PROFILE, Command, Group, OnlineCommand
-from contextops.output import Printer, unwritable
+from contextops.output import Printer
 from contextops.runtime import Runtime
 
 
@@ -59,23 +59,20 @@ def _boundary(runtime: Runtime) -> Iterator[None]:
     except Signalled as death:
         raise typer.Exit(death.status) from None
     except Exception as error:
-        if isinstance(error, (typer.Exit, typer.Abort)) or _is_parsers(error):
+        if isinstance(error, (typer.Exit, typer.Abort)):
             raise
         raise typer.Exit(_reported(error, runtime.printer)) from None
 
 
 def _is_parsers(error: Exception) -> bool:
     """Tell a usage error, whose form is Typer's; its base class is public in none of 0.26-0.28."""
-    return getattr(error, "exit_code", None) == 2
+    return getattr(error, "exit_code", None) == UsageFailure.status
 
 
 def _reported(error: Exception, printer: Printer) -> int:
-    if isinstance(error, OSError) and error.filename is None and error.errno in _OF_A_STREAM:
-        # Typer prints help itself.
-        lost = unwritable(error)
-        if isinstance(lost, Signalled):
-            return lost.status
-        error = lost
+    if _is_parsers(error):
+        printer.parsers_error(_as_typer_tells(error))
+        return UsageFailure.status
     if isinstance(error, Failure):
         printer.error(error)
         return error.status
@@ -83,7 +80,10 @@ def _reported(error: Exception, printer: Printer) -> int:
     return INTERNAL
 
 
-_OF_A_STREAM = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
+def _as_typer_tells(error: Any) -> str:
+    told = io.StringIO()
+    error.show(file=told)
+    return told.getvalue()
 
 
 def _where(bug: Exception) -> str:
@@ -94,9 +94,9 @@ def _where(bug: Exception) -> str:
     return f"{type(bug).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
-def _print_version(value: bool) -> None:
+def _print_version(ctx: typer.Context, value: bool) -> None:
     if value:
-        typer.echo(f"contextops {__version__}")
+        ctx.obj.printer.line(f"contextops {__version__}")
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from contextops import refusal, retry
 from contextops.deadlines import Deadlines
-from contextops.errors import Failure, TooLarge, Truncated, Unreachable
+from contextops.errors import BadResponse, Failure, TimedOut, TooLarge, Truncated, Unreachable
 from contextops.settings import origin_of, presentable_header
 from contextops.transport import Request, Response, Transport
 
@@ -134,7 +134,7 @@ def _error_body(response: Response) -> bytes:
             body += block
             if len(body) > MAX_ERROR_BODY:
                 break
-    except Truncated:
+    except (Truncated, TimedOut, BadResponse):
         pass
     return bytes(body[:MAX_ERROR_BODY])
 
@@ -143,8 +143,8 @@ def _redirect(request: Request, response: Response) -> str | None:
     """Give where a GET is led within its origin; a POST is never sent on."""
     if request.method not in ("GET", "HEAD") or response.status not in (301, 302, 303, 307, 308):
         return None
-    target = urljoin(request.url, response.headers.get("location", ""))
     try:
+        target = urljoin(request.url, response.headers.get("location", ""))
         is_ours = origin_of(target) == origin_of(request.url)
     except ValueError:
         return None

@@ -6,8 +6,9 @@ Open WebUI under ``/api`` (the product's reference documents ``POST /api/chat/co
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from signal import SIGINT
 from typing import Any, TypeVar
 
@@ -46,8 +47,9 @@ Ended = TypeVar("Ended", Failure, Signalled)
 class Client:
     """Ask one server, as one profile says.
 
-    ``note`` is told in a line what the user should know beside the answer. ``base_url``,
-    ``unix_socket`` and ``key`` are the embedded engine's.
+    ``note`` is told in a line what the user should know beside the answer, ``detail`` what
+    passes over the wire, ``hide`` what must not be shown. ``base_url``, ``unix_socket`` and ``key``
+    are the embedded engine's. The clock of ``max_time`` runs from here.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Client:
         *,
         note: Note,
         detail: Note = ignore,
+        hide: Note = ignore,
         base_url: str | None = None,
         unix_socket: str | None = None,
         key: str | None = None,
@@ -63,6 +66,9 @@ class Client:
         self._profile = profile
         self._base_url = base_url or profile.base_url
         self._key = key
+        self._hide = hide
+        # What a command needs beside its request (the list of models, the key) counts too.
+        self._begun = time.monotonic()
         route = Route(
             proxy=profile.proxy,
             unix_socket=unix_socket,
@@ -86,9 +92,7 @@ class Client:
         """
         url = self.url_of("models")
         request = self._request("GET", f"{url}?refresh=true" if refresh else url)
-        limit = self._profile.max_time
-        deadlines = self._deadlines(METADATA_MAX_TIME if limit is None else limit)
-        with self._succeeded(request, deadlines) as settled:
+        with self._succeeded(request, self._deadlines(METADATA_MAX_TIME)) as settled:
             _require_readable(settled.response, url)
             body = read(settled.response, self._profile.max_body)
         return _models(_json(body, url), url)
@@ -115,7 +119,7 @@ class Client:
         """
         request = self._request("POST", self.url_of(_CHAT), _encoded(body))
         self._check_size(request)
-        deadlines = self._deadlines(self._profile.max_time or 0.0)
+        deadlines = self._deadlines()
         answer = Answer(self._profile.max_answer)
         about = {"requested_model": body["model"], "attempts": 0, "first_token_ms": None}
         try:
@@ -156,10 +160,14 @@ class Client:
     ) -> Iterator[Reply]:
         """Send a request of any kind and give its answer, a refusal too, to be read as it comes."""
         request = self._request(method, url, body, content_type)
-        deadlines = self._deadlines(self._profile.max_time or 0.0)
+        deadlines = self._deadlines()
         settled = self._settle(request, deadlines)
         try:
-            yield Reply(settled, deadlines)
+            if settled.refusal is None:
+                _require_uncompressed(settled.response, url)
+            else:
+                settled = settled._replace(refusal=self._explained(settled.refusal, body))
+            yield Reply(settled, deadlines, self._profile.max_body)
         finally:
             settled.response.close()
 
@@ -188,15 +196,19 @@ class Client:
         """Read the key when the first request is about to go out, and not again."""
         if self._key is None and self._profile.key is not None:
             self._key = self._profile.key.read()
+            self._hide(self._key)
         return self._key
 
-    def _deadlines(self, whole: float) -> Deadlines:
+    def _deadlines(self, whole: float = 0.0) -> Deadlines:
+        """Start a clock; ``whole`` seconds in all are the limit where the profile sets none."""
         profile = self._profile
+        is_set = profile.max_time is not None
         return Deadlines(
             connect=profile.connect_timeout,
             first_token=profile.first_token_timeout,
             idle=profile.idle_timeout,
-            whole=whole,
+            whole=profile.max_time or 0.0 if is_set else whole,
+            started=self._begun if is_set else None,
         )
 
     def _check_size(self, request: Request) -> None:
@@ -227,6 +239,15 @@ class Client:
         finally:
             settled.response.close()
 
+    def _explained(self, failure: Failure, body: bytes | None) -> Failure:
+        """Say more of a refusal: whose key it is about, which models there are."""
+        if isinstance(failure, refusal.UnclearAuth):
+            return self._judged(failure)
+        if isinstance(failure, ModelNotFound):
+            with suppress(ValueError, KeyError, TypeError):
+                return self._with_offer(failure, str(jsontext.loads(body or b"")["model"]))
+        return failure
+
     def _judged(self, failure: refusal.UnclearAuth) -> Failure:
         """Tell a provider's 401 from our own: a key that lists models is good.
 
@@ -245,7 +266,8 @@ class Client:
     ) -> Ended:
         """Add what there is of an answer, once its first word has come."""
         if about["first_token_ms"] is not None:
-            ended.response = answer.response({**about, "total_ms": _ms(deadlines.elapsed)})
+            whole = {**about, "total_ms": _ms(deadlines.elapsed)}
+            ended.keep(lambda: answer.response(whole))
         return ended
 
     def _with_offer(self, failure: ModelNotFound, wanted: str) -> ModelNotFound:
@@ -273,8 +295,8 @@ class Client:
         """Give the pieces as they come; what counts is what came, not what was asked for."""
         _require_readable(response, url)
         blocks = response.blocks()
-        start = next((block for block in blocks if block.strip()), b"")
-        if not start:
+        start = _start(blocks)
+        if not start.strip():
             raise BadResponse(f"{url} answered with nothing", f"status {response.status}, no body")
         if _is_stream(response, start):
             yield from self._streamed(start, blocks, answer, deadlines)
@@ -344,7 +366,8 @@ class Reply:
     ``refusal`` is what it means where its status is not a success.
     """
 
-    def __init__(self, settled: Settled, deadlines: Deadlines) -> None:
+    def __init__(self, settled: Settled, deadlines: Deadlines, max_body: int) -> None:
+        self._max_body = max_body
         self.status = settled.response.status
         self.headers = settled.response.headers
         self.refusal = settled.refusal
@@ -360,14 +383,38 @@ class Reply:
             yield block
             self._deadlines.token()
 
+    def body(self) -> bytes:
+        """Read it whole; raises ``TooLarge`` beyond ``max_body``."""
+        if self.refusal is not None:
+            return self._settled.body
+        return read(self._settled.response, self._max_body)
+
+
+def _start(blocks: Iterator[bytes]) -> bytes:
+    """Read so much of a body that its first word tells what it is."""
+    start = b""
+    for block in blocks:
+        start += block
+        if len(start.strip()) >= len(_LONGEST_FIELD):
+            break
+    return start
+
+
+# The longest name of a field, with its colon: what tells a stream, wherever it is cut.
+_LONGEST_FIELD = b"retry: "
+
 
 def _is_stream(response: Response, start: bytes) -> bool:
     """Tell a stream from a document; 0.6.43 sends an error as bare JSON with a stream's type."""
     first = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if first.startswith((b"data:", b":", b"event:", b"id:", b"retry:")):
         return True
-    is_typed = response.headers.get("content-type", "").startswith("text/event-stream")
-    return is_typed and not first.startswith(b"{")
+    is_document = first.startswith((b"{", b"[", b'"', b"null"))
+    return _type_of(response) == "text/event-stream" and not is_document
+
+
+def _type_of(response: Response) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _whole(document: Json, answer: Answer, status: int) -> list[Piece]:
@@ -382,6 +429,12 @@ def _whole(document: Json, answer: Answer, status: int) -> list[Piece]:
 
 
 def _require_readable(response: Response, url: str) -> None:
+    _require_uncompressed(response, url)
+    if _type_of(response) == "text/html":
+        raise refusal.html(url)
+
+
+def _require_uncompressed(response: Response, url: str) -> None:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BadResponse(
@@ -389,8 +442,6 @@ def _require_readable(response: Response, url: str) -> None:
             "none was asked for",
             "check what is between the server and you",
         )
-    if response.headers.get("content-type", "").startswith("text/html"):
-        raise refusal.html(url)
 
 
 def _models(document: Json, url: str) -> list[dict[str, Json]]:

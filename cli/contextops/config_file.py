@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contextops import store
-from contextops.errors import ConfigFailure
+from contextops.errors import ConfigFailure, reason
 from contextops.settings import HIDDEN, KEY_SOURCES, SETTINGS, is_secret_name, redact, userinfo_of
 
 DEFAULT = "default"
@@ -30,6 +30,7 @@ LOCAL = "local"
 
 _LARGEST = 4 * 2**20
 _EDIT = "correct it with 'contextops config edit'"
+_TOPS = ("default_profile", "profiles")
 
 Data = dict[str, Any]
 Keys = tuple[str, ...]
@@ -56,10 +57,11 @@ class ConfigFile(NamedTuple):
 class Wrong(Exception):
     """Tell which key of the file is wrong, and why; ``load`` and ``edit`` add where it stands."""
 
-    def __init__(self, keys: Keys, why: str) -> None:
+    def __init__(self, keys: Keys, why: str, remedy: str = _EDIT) -> None:
         super().__init__(keys, why)
         self.keys = keys
         self.why = why
+        self.remedy = remedy
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ def _read(path: Path, *, required: bool = False) -> ConfigFile:
             ) from None
         return ConfigFile(path, exists=False, text="", data={})
     except OSError as error:
-        raise _unusable(path, error.strerror or "it cannot be read", "") from None
+        raise _unusable(path, reason(error), "") from None
     text = _decode(path, raw)
     data = _parse(path, text)
     if not private and next(_secrets(data), None) is not None:
@@ -185,8 +187,8 @@ def _unusable(path: Path, why: str, remedy: str) -> ConfigFailure:
     return ConfigFailure(f"cannot use {path}", why, remedy)
 
 
-def _misplaced(path: Path, place: Place, why: str) -> ConfigFailure:
-    return _unusable(path, f"line {place.line}, column {place.column}: {why}", _EDIT)
+def _misplaced(path: Path, place: Place, why: str, remedy: str = _EDIT) -> ConfigFailure:
+    return _unusable(path, f"line {place.line}, column {place.column}: {why}", remedy)
 
 
 # --- checking -----------------------------------------------------------------------------------
@@ -200,7 +202,7 @@ def check(data: Data) -> None:
         keys = ("profiles", name)
         if name == LOCAL:
             remedy = "remove it with 'contextops config unset --profile local'"
-            raise Wrong(keys, f"the name {LOCAL} is taken by the embedded model; {remedy}")
+            raise Wrong(keys, f"the name {LOCAL} is taken by the embedded model", remedy)
         for key, value in _tables(data, keys).items():
             if key in SETTINGS:
                 _check_value((*keys, key), value)
@@ -231,13 +233,14 @@ def _check_located(file: ConfigFile, data: Data) -> None:
 def _located(file: ConfigFile, wrong: Wrong) -> ConfigFailure:
     why = f"{wrong.keys[-1]}: {wrong.why}"
     place = locate(file.text, wrong.keys)
-    return _misplaced(file.path, place, why) if place else _unusable(file.path, why, _EDIT)
+    if place is None:
+        return _unusable(file.path, why, wrong.remedy)
+    return _misplaced(file.path, place, why, wrong.remedy)
 
 
 def unknown_keys(file: ConfigFile, profile: str) -> list[str]:
     """Say which keys mean nothing, at the top and in the profile, and what may be meant."""
-    tops = ("default_profile", "profiles")
-    notes = [_unknown(file.path, key, tops) for key in file.data if key not in tops]
+    notes = [_unknown(file.path, key, _TOPS) for key in file.data if key not in _TOPS]
     settings = file.profile(profile) or {}
     return notes + [
         _unknown(f"{file.path} [profiles.{profile}]", key, SETTINGS)
@@ -425,6 +428,11 @@ def unset(data: Data, profile: str, keys: Keys) -> bool:
     return found
 
 
+def unset_unknown(data: Data, key: str) -> bool:
+    """Remove what stands outside of the profiles and means nothing; tell whether it was there."""
+    return key not in _TOPS and data.pop(key, None) is not None
+
+
 def use(data: Data, profile: str) -> None:
     """Make a profile the one that is meant where none is named."""
     if profile not in (DEFAULT, LOCAL):
@@ -515,9 +523,7 @@ def _run(editor: Sequence[str], path: Path) -> None:
     try:
         process = subprocess.Popen([*editor, str(path)])  # noqa: S603  # the user's own words
     except OSError as error:
-        raise ConfigFailure(
-            f"cannot run the editor {editor[0]}", error.strerror or "it cannot be run", remedy
-        ) from None
+        raise ConfigFailure(f"cannot run the editor {editor[0]}", reason(error), remedy) from None
     # Ctrl-C is the editor's while it runs.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

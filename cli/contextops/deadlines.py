@@ -15,7 +15,7 @@ class Deadlines:
     """Keep the four limits of a request; all in seconds, 0 is no limit.
 
     ``connect`` runs from ``begin``, ``first_token`` from ``sent``, ``idle`` from each ``token``;
-    ``whole`` from the making of this object, over all attempts.
+    ``whole`` from ``started``, a reading of the clock, or from now, over all attempts.
     """
 
     def __init__(
@@ -25,6 +25,7 @@ class Deadlines:
         first_token: float,
         idle: float,
         whole: float,
+        started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = {
@@ -36,7 +37,8 @@ class Deadlines:
         }
         self._clock = clock
         self._whole = whole
-        self._started = self._since = clock()
+        self._since = clock()
+        self._started = self._since if started is None else started
         self._phase = "connect"
 
     def begin(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from contextops import markdown
 from contextops.answer import Done, Piece, Reasoning, Text, ToolCall
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
-from contextops.output import Printer, error_object
+from contextops.output import Printer
 from contextops.store import PartFile
 
 Pieces = Iterator[Piece]
@@ -79,7 +79,8 @@ def ending_lines(printer: Printer) -> Iterator[None]:
     try:
         yield
     except Failure as failure:
-        printer.json_lines([_error_event(failure)])
+        error = printer.error_object(failure)
+        printer.json_lines([{"type": "error", "error": error, "response": failure.response}])
         raise
 
 
@@ -153,7 +154,3 @@ def _event(piece: Piece) -> dict[str, Any]:
 
 def _is_proved(response: Response | None) -> TypeGuard[Response]:
     return response is not None and bool(response["contextops"]["complete"])
-
-
-def _error_event(failure: Failure) -> dict[str, Any]:
-    return {"type": "error", "error": error_object(failure), "response": failure.response}

@@ -7,6 +7,7 @@ A death by a signal is no failure: see ``Signalled``.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 OK = 0
@@ -14,7 +15,29 @@ INTERNAL = 1
 """A bug of ours."""
 
 
-class Failure(Exception):
+class _Partial(BaseException):
+    """Something that ends an answer before it is whole, and has the part that came."""
+
+    _make: Callable[[], dict[str, Any]] | None = None
+    _made: dict[str, Any] | None = None
+
+    def keep(self, make: Callable[[], dict[str, Any]]) -> None:
+        """Keep the part; it is made when it is asked for: 64 MB are not decoded for nobody."""
+        self._make = make
+
+    @property
+    def response(self) -> dict[str, Any] | None:
+        """Give the part of an answer that had come, as a ``chat.completion`` object."""
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made
+
+    @response.setter
+    def response(self, response: dict[str, Any] | None) -> None:
+        self._made, self._make = response, None
+
+
+class Failure(_Partial, Exception):
     """Say in one line what failed, why, and what to do next.
 
     ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any may hold text of a
@@ -48,6 +71,12 @@ class Failure(Exception):
         """Join what, why and remedy as ``WHAT: WHY; REMEDY``."""
         told = ": ".join(part for part in (self.what, self.why) if part)
         return "; ".join(part for part in (told, self.remedy) if part)
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Give the system's reason as the ``why`` of a failure: it begins with a capital there."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text[:1].lower() + text[1:]
 
 
 class UsageFailure(Failure):
@@ -146,7 +175,7 @@ class TooLarge(Failure):
     status, code = 63, "too_large"
 
 
-class Signalled(BaseException):
+class Signalled(_Partial):
     """End the process by ``signum``, once what there is has been kept.
 
     Not an ``Exception``: nothing that handles failures may swallow it. ``response`` is the part of
@@ -156,7 +185,6 @@ class Signalled(BaseException):
     def __init__(self, signum: signal.Signals) -> None:
         super().__init__(signum)
         self.signum = signum
-        self.response: dict[str, Any] | None = None
 
     @property
     def status(self) -> int:

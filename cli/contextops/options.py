@@ -130,6 +130,19 @@ CONNECTION = [
 SHARED = [*PROFILE, *CONNECTION, *DISPLAY]
 
 
+def _show_help(ctx: Any, _option: Any, value: bool) -> None:
+    """Print the help as everything is printed: in UTF-8, and failing where it cannot be."""
+    if value and not ctx.resilient_parsing:
+        ctx.obj.printer.write_text(f"{ctx.get_help()}\n")
+        raise typer.Exit
+
+
+def _with_our_help(option: TyperOption | None) -> TyperOption | None:
+    if option is not None:
+        option.callback = _show_help
+    return option
+
+
 class Command(TyperCommand):
     """A command that takes a profile and the ways to print."""
 
@@ -138,6 +151,10 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
         super().__init__(*args, params=[*(params or []), *self.shared], **attributes)
+
+    def get_help_option(self, ctx: Any) -> TyperOption | None:
+        """Give the option that prints the help."""
+        return _with_our_help(super().get_help_option(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Show the command's own options first: they are what its help was asked for."""
@@ -165,12 +182,15 @@ class Group(TyperGroup):
     def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
         super().__init__(*args, params=[*(params or []), *SHARED], **attributes)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def get_help_option(self, ctx: Any) -> TyperOption | None:
+        """Give the option that prints the help."""
+        return _with_our_help(super().get_help_option(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
         """Print the help where there is nothing else to do: that is no mistake."""
-        if not args and not ctx.resilient_parsing:
-            typer.echo(ctx.get_help())
-            raise typer.Exit
-        return super().parse_args(ctx, args)
+        if not ctx._protected_args:  # noqa: SLF001 - where Typer keeps the command's name
+            _show_help(ctx, None, value=True)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Show the commands first."""

@@ -22,6 +22,9 @@ from contextops.errors import Failure, OutputFailure, Signalled
 COLORS = ("auto", "always", "never")
 
 _MAX_MESSAGE = 2000
+_HIDDEN = "***"
+_MIN_SECRET = 6
+"""What is shorter stands in many a word that is none."""
 
 
 def _visible(code: int) -> str:
@@ -92,6 +95,12 @@ class Printer:
         self._spinner: Spinner | None = None
         self._thinks_aloud = False
         self._put: Callable[[bytes], None] = _to_stdout
+        self._secrets: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        """Show ``***`` in its place from now on, whoever says it: a server that echoes the key."""
+        if len(secret) >= _MIN_SECRET:
+            self._secrets.add(secret)
 
     @cached_property
     def stdout_is_terminal(self) -> bool:
@@ -216,19 +225,16 @@ class Printer:
         """Say in one line what happened beside the answer, unless ``-q``."""
         if self._quiet:
             return
-        if self.json_messages:
-            self._say(jsontext.dumps({"note": one_line(text)}))
-        else:
-            self._say(f"contextops: note: {one_line(text)}")
+        self._remark(text, before="contextops: note: ")
 
     def usage(self, text: str) -> None:
         """Say what was asked to be said beside the answer, ``-q`` or not."""
-        self._say(jsontext.dumps({"note": text}) if self.json_messages else one_line(text))
+        self._remark(text)
 
     def detail(self, text: str) -> None:
         """Say what passes between us and the server, where ``-v`` asks for it."""
         if self._verbose:
-            self._say(jsontext.dumps({"note": text}) if self.json_messages else one_line(text))
+            self._remark(text)
 
     def reasoning(self, text: str) -> None:
         """Show what the model thinks before it answers, where ``--reasoning`` asks for it."""
@@ -250,9 +256,23 @@ class Printer:
     def error(self, failure: Failure) -> None:
         """Say in one line what failed."""
         if self.json_messages:
-            self._say(jsontext.dumps({"error": error_object(failure)}))
+            self._say(jsontext.dumps({"error": self.error_object(failure)}))
         else:
-            self._say(f"contextops: {_message(failure)}")
+            self._say(f"contextops: {self._message(failure)}")
+
+    def error_object(self, failure: Failure) -> dict[str, Any]:
+        """Give the failure as programs read it."""
+        return {
+            "code": failure.code,
+            "exit": failure.status,
+            "http_status": failure.http_status,
+            "message": self._message(failure),
+            "retry_after": failure.retry_after,
+        }
+
+    def parsers_error(self, text: str) -> None:
+        """Show what the parser says of the command line, in its own form of several lines."""
+        _to_stderr(sanitise(self._without_secrets(text)))
 
     def bug(self, where: str) -> None:
         """Say that we are wrong, without a word of data: it could be a key."""
@@ -283,6 +303,24 @@ class Printer:
             and self._color != "never"
             and os.environ.get("TERM") != "dumb"
         )
+
+    def _remark(self, text: str, *, before: str = "") -> None:
+        told = one_line(self._without_secrets(text))
+        self._say(jsontext.dumps({"note": told}) if self.json_messages else f"{before}{told}")
+
+    def _message(self, failure: Failure) -> str:
+        text = one_line(self._without_secrets(failure.message))
+        return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
+
+    def _without_secrets(self, text: str) -> str:
+        # The longest first: a secret may hold another.
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
+            if "…" in text:
+                # What was said may have been cut in the midst of it.
+                for length in range(len(secret) - 1, _MIN_SECRET - 1, -1):
+                    text = text.replace(f"{secret[:length]}…", f"{_HIDDEN}…")
+        return text
 
     def _say(self, line: str) -> None:
         if self._spinner is not None:
@@ -347,22 +385,6 @@ class Spinner:
         self._show(self._CLEARED)
 
 
-def error_object(failure: Failure) -> dict[str, Any]:
-    """Give the failure as programs read it."""
-    return {
-        "code": failure.code,
-        "exit": failure.status,
-        "http_status": failure.http_status,
-        "message": _message(failure),
-        "retry_after": failure.retry_after,
-    }
-
-
-def _message(failure: Failure) -> str:
-    text = one_line(failure.message)
-    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
-
-
 def _require_stdout() -> None:
     if sys.stdout is None:
         raise OutputFailure("cannot write to standard output", "it is closed")
@@ -371,10 +393,9 @@ def _require_stdout() -> None:
 def _to_stdout(data: bytes) -> None:
     _require_stdout()
     try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_all(sys.stdout, data)
     except OSError as error:
-        raise unwritable(error) from None
+        raise _unwritable(error) from None
 
 
 def _to_stderr(text: str) -> None:
@@ -382,8 +403,25 @@ def _to_stderr(text: str) -> None:
         return
     # Nobody can be told that telling failed; the status still tells.
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.buffer.write(text.encode("utf-8", "replace"))
-        sys.stderr.buffer.flush()
+        _write_all(sys.stderr, text.encode("utf-8", "replace"))
+
+
+def _write_all(stream: TextIO, data: bytes) -> None:
+    """Write to the last byte: a raw stream takes what there is room for, and says how much.
+
+    Nothing is left in the stream's own buffer, whose flush at exit would change the status to 120.
+    """
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    rest = memoryview(data)
+    while rest:
+        written = raw.write(rest)
+        if written is None:
+            # A pipe that somebody made non-blocking is full.
+            import select
+
+            select.select([], [stream.fileno()], [])
+        else:
+            rest = rest[written:]
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -393,7 +431,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def unwritable(error: OSError) -> OutputFailure | Signalled:
+def _unwritable(error: OSError) -> OutputFailure | Signalled:
     """Name what a failed write to stdout means, which gets nothing more from now on."""
     _forget_stdout()
     if error.errno == errno.EPIPE:
@@ -402,7 +440,8 @@ def unwritable(error: OSError) -> OutputFailure | Signalled:
         # Windows has no SIGPIPE: there, a reader that left is an output that failed.
         if hasattr(signal, "SIGPIPE"):
             return Signalled(signal.SIGPIPE)
-    return OutputFailure("cannot write to standard output", error.strerror or str(error))
+    why = error.strerror or str(error)
+    return OutputFailure("cannot write to standard output", why[:1].lower() + why[1:])
 
 
 def _forget_stdout() -> None:

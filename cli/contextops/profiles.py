@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from contextops import jsontext
 from contextops.config_file import (
@@ -24,7 +24,7 @@ from contextops.config_file import (
     spelling,
     unknown_keys,
 )
-from contextops.errors import ConfigFailure, Failure, InputFailure, UsageFailure
+from contextops.errors import ConfigFailure, Failure, InputFailure, UsageFailure, reason
 from contextops.settings import (
     FILE,
     KEY_SOURCES,
@@ -34,10 +34,14 @@ from contextops.settings import (
     Setting,
     is_private_host,
     is_secret_name,
+    needs_no_proxy,
     origin_of,
     parse_key,
     redact,
 )
+
+if TYPE_CHECKING:
+    import subprocess
 
 _PREFIX = "CONTEXTOPS_"
 _PROFILE_FLAG = "flag --profile"
@@ -230,6 +234,7 @@ def gather(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
         levels = (by_hand, exported, stored, built_in)
         if "profile" in typed:
             levels = (by_hand, stored, exported, built_in)
+        levels = (*levels, _proxy_of_environment(levels, environ))
     notes = unknown_keys(file, name)
     return Sources(name, origin, levels, tuple(notes), file)
 
@@ -272,6 +277,27 @@ def _exported(environ: Mapping[str, str]) -> Level:
         for name, setting in SETTINGS.items()
         if environ.get(_variable(name))
     }
+
+
+def _proxy_of_environment(levels: Sequence[Level], environ: Mapping[str, str]) -> Level:
+    """Give the proxy that the environment names for the server, as for any program."""
+    try:
+        base_url = next(level["base_url"] for level in levels if "base_url" in level)
+        origin = origin_of(base_url.value.url)
+    except Failure:
+        return {}  # the address is judged where it is used
+    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    both = (f"{origin.scheme}_proxy", "all_proxy")
+    names = [name for lower in both for name in (lower, lower.upper())]
+    # In a CGI program, HTTP_PROXY holds what a client sent as its header Proxy.
+    foreign = "HTTP_PROXY" if "REQUEST_METHOD" in environ else ""
+    told = (name for name in names if name != foreign and environ.get(name, "").strip())
+    name = next(told, None)
+    if name is None or needs_no_proxy(origin, exempt):
+        return {}
+    text = environ[name].strip()
+    url = text if "://" in text else f"http://{text}"
+    return {"proxy": Given(SETTINGS["proxy"], url, EXPORTED, name)}
 
 
 def _stored(file: ConfigFile, profile: str, *, required: bool) -> Level:
@@ -522,7 +548,7 @@ def _system(sources: Sources, environ: Mapping[str, str]) -> str | None:
     except UnicodeDecodeError as error:
         why = f"it is not UTF-8: byte {error.start} begins no character"
     except OSError as error:
-        why = error.strerror or "it cannot be read"
+        why = reason(error)
     else:
         if len(raw) <= limit:
             return text or None
@@ -551,7 +577,7 @@ def _key_in_file(path: Path) -> str:
     except OSError as error:
         raise ConfigFailure(
             f"cannot read the key file {path}",
-            error.strerror or "it cannot be read",
+            reason(error),
             "name another with --api-key-file or 'contextops config set api_key_file PATH'",
         ) from None
     return raw.decode("utf-8")
@@ -565,25 +591,74 @@ def _key_by_command(command: tuple[str, ...]) -> str:
     import subprocess
 
     try:
-        done = subprocess.run(  # noqa: S603  # the user's own command, and no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_COMMAND_TIMEOUT,
-            check=False,
-        )
+        status, output = _run(command)
     except subprocess.TimeoutExpired:
         why = f"it did not end within {_COMMAND_TIMEOUT:g} s"
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        why = "there is no such program" if missing else error.strerror or "it cannot be run"
+        why = "there is no such program" if missing else reason(error)
     else:
-        if done.returncode == 0:
-            return done.stdout.decode("utf-8")
-        why = f"it ended with status {done.returncode}"
+        if len(output) > _LONGEST_KEY:
+            why = f"it printed more than {_LONGEST_KEY} bytes"
+        elif status == 0:
+            return output.decode("utf-8")
+        else:
+            why = f"it ended with status {status}"
     raise ConfigFailure(
         f"api_key_command gave no key ({redact(command[0])})", why, "run it by hand to see why"
     )
+
+
+def _run(command: Sequence[str]) -> tuple[int, bytes]:
+    """Give the status of a command and its output, cut where no key is so long.
+
+    Whatever keeps it from ending by itself, a signal to us too, ends it with all that it started.
+    """
+    import subprocess
+    import threading
+    import time
+
+    deadline = time.monotonic() + _COMMAND_TIMEOUT
+    process = subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    output = bytearray()
+    # A thread, because a pipe on Windows cannot be waited for.
+    reader = threading.Thread(target=_read_output, args=(process, output), daemon=True)
+    try:
+        reader.start()
+        reader.join(_COMMAND_TIMEOUT)
+        if len(output) > _LONGEST_KEY:
+            _kill(process)
+        status = process.wait(max(0.0, deadline - time.monotonic()))
+        if not reader.is_alive():
+            return status, bytes(output)
+        # It has left somebody behind who may print more.
+        _kill(process)
+    except BaseException:
+        _kill(process)
+        process.wait()
+        raise
+    raise subprocess.TimeoutExpired(command[0], _COMMAND_TIMEOUT)
+
+
+def _read_output(process: subprocess.Popen[bytes], output: bytearray) -> None:
+    with cast("IO[bytes]", process.stdout) as stream:
+        output += stream.read(_LONGEST_KEY + 1)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+        return
+    import signal
+
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 # --- the variables ----------------------------------------------------------------------------
@@ -596,6 +671,8 @@ def variables() -> list[tuple[str, str]]:
         (f"{_PREFIX}PROFILE", "the profile to use"),
         *((_variable(name), _with_default(setting)) for name, setting in SETTINGS.items()),
         (f"{_PREFIX}LOCAL_MODEL", "a GGUF file in place of the embedded demo model"),
+        ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY", "the proxy where no setting names one"),
+        ("NO_PROXY", "the hosts that need none, e.g. .example.com,10.0.0.0/8"),
         ("XDG_CONFIG_HOME, XDG_STATE_HOME", "the folders of the config file and of what is kept"),
         ("VISUAL, EDITOR", "the editor of 'contextops config edit'"),
     ]
@@ -701,14 +778,26 @@ def storable(keys: Sequence[str], value: Any) -> Any:
 
 
 def _absolute(text: str) -> str:
-    return text if text.startswith("~") else str(Path(text).absolute())
+    if text.startswith("~"):
+        return text
+    try:
+        return str(Path(text).absolute())
+    except FileNotFoundError:
+        raise ConfigFailure(
+            "cannot tell where a relative path begins",
+            "the current folder was removed",
+            "give an absolute path",
+        ) from None
 
 
-def editor(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Give the words of the user's editor."""
+def editor(environ: Mapping[str, str] = os.environ, *, on_terminal: bool = True) -> list[str]:
+    """Give the words of the user's editor; vi is nobody's without a terminal."""
     import shlex
 
-    told = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
+    told = environ.get("VISUAL") or environ.get("EDITOR")
+    if not told and not on_terminal:
+        raise ConfigFailure("no editor", "vi needs a terminal", "set EDITOR")
+    told = told or "vi"
     try:
         return shlex.split(told) or ["vi"]
     except ValueError:

@@ -65,7 +65,9 @@ class Runtime:
             return self._local_client()
         from contextops.client import Client
 
-        return Client(self.profile, note=self.printer.note, detail=self.printer.detail)
+        return Client(
+            self.profile, note=self.printer.note, detail=self.printer.detail, hide=self.printer.hide
+        )
 
     def _local_client(self) -> Client:
         # Started first: it loads while httpx does.
@@ -76,6 +78,7 @@ class Runtime:
             self.profile,
             note=self.printer.note,
             detail=self.printer.detail,
+            hide=self.printer.hide,
             unix_socket=str(engine.socket) if engine.socket else None,
             base_url=engine.base_url,
             key=engine.api_key,

@@ -228,6 +228,43 @@ def _is_private_address(host: str) -> bool:
     return any(address in ipaddress.ip_network(network) for network in _PRIVATE_NETWORKS)
 
 
+def needs_no_proxy(origin: Origin, exempt: str) -> bool:
+    """Tell whether a host is this machine, or one that a list in the form of NO_PROXY names.
+
+    What the list has in no known form names nobody.
+    """
+    host = origin.host.strip("[]").replace("%25", "%").removesuffix(".")
+    ip = _ip_address(host)
+    is_loopback = ip.is_loopback if ip else host.endswith(".localhost") or host == "localhost"
+    return bool(is_loopback) or any(
+        _is_exempt(host, ip, origin.port, entry) for entry in re.split(r"[,\s]+", exempt.lower())
+    )
+
+
+def _is_exempt(host: str, ip: Any, port: int, entry: str) -> bool:
+    if entry == "*":
+        return True
+    match = re.fullmatch(r"\[([^\]]*)\](?::([0-9]+))?|([^:]*):([0-9]+)", entry)
+    if match:
+        entry = match[1] or match[3] or ""
+        named = match[2] or match[4]
+        if named and named.lstrip("0") != str(port):
+            return False
+    if ip:
+        return ip in _network(entry)
+    name = entry.removeprefix("*").strip(".")
+    return bool(name) and f".{host}".endswith(f".{name}")
+
+
+def _network(text: str) -> Any:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return ()
+
+
 def _parse_api_path(text: str) -> str:
     path = text.strip().rstrip("/")
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~%-]+)+", path):
@@ -301,6 +338,11 @@ def redact(text: str) -> str:
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE = r"[\t\x20-\x7e]*"
 _OURS = ("model", "messages", "stream")
+# They say how the bytes travel, which whoever sends them knows: a wrong one breaks the request.
+_OF_THE_CONNECTION = (
+    *("accept-encoding", "connection", "content-length", "keep-alive", "proxy-connection"),
+    *("te", "trailer", "transfer-encoding", "upgrade"),
+)
 
 
 def parse_parameter(text: str) -> Any:
@@ -342,6 +384,8 @@ def check_headers(value: Any) -> dict[str, str]:
     for name, text in table.items():
         if not re.fullmatch(_HEADER_NAME, name):
             raise ValueError("a header's name has a character that cannot stand there")
+        if name.lower() in _OF_THE_CONNECTION:
+            raise ValueError(f"{name} is no header to choose: it belongs to the connection")
         if not isinstance(text, str) or not re.fullmatch(_HEADER_VALUE, text):
             raise ValueError(f"the value of {name} is no text in ASCII on one line")
     return {name: text.strip() for name, text in table.items()}

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from contextops.errors import InputFailure, UsageFailure
+from contextops.errors import InputFailure, UsageFailure, reason
 
 STANDARD_INPUT = "-"
 
@@ -49,8 +49,7 @@ class Sources:
             with Path(path).open("rb") as stream:
                 return self._read(stream, path)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputFailure(f"cannot read {path}", reason.lower(), "check the path") from None
+            raise InputFailure(f"cannot read {path}", reason(error), "check the path") from None
 
     def _standard_input(self) -> bytes:
         if sys.stdin is None:
@@ -59,20 +58,45 @@ class Sources:
             _wait_for_input(self._note)
             return self._read(sys.stdin.buffer, "standard input")
         except OSError as error:
-            raise InputFailure("cannot read standard input", error.strerror or str(error)) from None
+            raise InputFailure("cannot read standard input", reason(error)) from None
 
     def _read(self, stream: BinaryIO, name: str) -> bytes:
         data = bytearray()
-        while True:
-            block = stream.read(_BLOCK)
+        for block in _blocks(stream):
             data += block
             if self._limit is not None and len(data) > self._limit:
                 raise InputFailure(
                     f"{name} is too large", f"more than {self._limit} bytes", "raise max_prompt"
                 )
-            # A part of a block is the end: at a terminal, to ask again would want another Ctrl-D.
-            if len(block) < _BLOCK:
-                return bytes(data)
+        return bytes(data)
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Give what each read gives, up to the first that gives nothing: that alone is the end.
+
+    At a terminal, to ask again after it would want another Ctrl-D.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        descriptor = -1
+    if descriptor < 0 or sys.platform == "win32":
+        # No descriptor, or the console, which has its text only for the stream.
+        yield from iter(lambda: stream.read1(_BLOCK), b"")  # type: ignore[attr-defined]
+    else:
+        yield from iter(lambda: _block(descriptor), b"")
+
+
+def _block(descriptor: int) -> bytes:
+    """Read from the descriptor itself: for a stream, a pipe that does not block is at its end."""
+    import select
+
+    while True:
+        try:
+            return os.read(descriptor, _BLOCK)
+        except BlockingIOError:
+            # Whoever shares it with us has made it so, and would be surprised by a change.
+            select.select([descriptor], [], [])
 
 
 def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:

@@ -34,8 +34,7 @@ class Parser:
         self._rest = bytearray()
         self._after_cr = False
         self._at_start = True
-        self._data: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()
         self._type = b""
 
     def feed(self, block: bytes) -> Iterator[Event]:
@@ -87,12 +86,12 @@ class Parser:
             self._type = value
 
     def _add(self, value: bytes) -> None:
-        self._data.append(value)
-        self._size += len(value) + 1
+        self._data += value
+        self._data += b"\n"
         self._check(0)
 
     def _check(self, more: int) -> None:
-        if self._size + more > self._max_event:
+        if len(self._data) + more > self._max_event:
             raise TooLarge(
                 "the answer has too large an event",
                 f"more than {self._max_event} bytes in one server-sent event",
@@ -100,8 +99,7 @@ class Parser:
             )
 
     def _event(self) -> Event:
-        data = b"\n".join(self._data).decode("utf-8", "replace")
+        data = self._data[:-1].decode("utf-8", "replace")
         kind = self._type.decode("utf-8", "replace") or "message"
         self._data.clear()
-        self._size = 0
         return Event(data, kind)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from contextops.errors import ConfigFailure, OutputFailure
+from contextops.errors import ConfigFailure, OutputFailure, reason
 
 if sys.platform == "win32":
     import msvcrt
@@ -197,7 +197,7 @@ def remove(path: Path, wait: float = _LOCK_WAIT) -> None:
             with suppress(FileNotFoundError):
                 system.unlink(target)
         except OSError as error:
-            raise OutputFailure(f"cannot remove {path}", error.strerror or "") from None
+            raise OutputFailure(f"cannot remove {path}", reason(error)) from None
         with suppress(OSError):
             system.unlink(_beside(target, ".lock"))
 
@@ -352,7 +352,9 @@ def _refuse_special(path: Path) -> None:
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+    # In a folder that was removed, a relative path leads nowhere.
+    with _telling(path):
+        return Path(os.path.realpath(path))
 
 
 def _beside(path: Path, suffix: str) -> Path:
@@ -366,6 +368,6 @@ def _telling(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputFailure(
             f"cannot write {path}",
-            error.strerror or type(error).__name__,
+            reason(error),
             "make room or give permission there, then repeat the command",
         ) from None

@@ -15,6 +15,7 @@ from rich.theme import Theme
 
 from contextops.markdown import Blocks
 
+_WIDTH = 80
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -73,17 +74,22 @@ class MarkdownWriter:
             highlight=False,
             theme=_THEME,
         )
+        if console.width < 1:
+            # COLUMNS=0: nothing at all would be shown.
+            console.width = _WIDTH
         console.print(_parsed(block))
         gap = "\n" if self._has_written else ""
         self._has_written = True
-        self._put(f"{gap}{_without_margins(screen.getvalue())}\n")
+        # Markdown may mean nothing to be shown, but the model said something.
+        shown = _without_margins(screen.getvalue()) or block.strip("\n")
+        self._put(f"{gap}{shown}\n")
 
 
 def _parsed(block: str) -> _Markdown:
-    """Parse all but HTML and images: Rich leaves out tags and addresses, and words with them."""
+    """Parse all but what hides words: Rich leaves out tags, pictures' addresses, references."""
     parsed = _Markdown("", code_theme="ansi_dark", hyperlinks=False)
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    parsed.parsed = parser.disable("image").parse(block)
+    parsed.parsed = parser.disable(["image", "reference"]).parse(block)
     return parsed
 
 

@@ -229,8 +229,12 @@ class _Exchange:
 
     def _next(self) -> Any:
         while True:
+            remaining = self._deadlines.remaining()
+            if remaining == 0:
+                # However much has come: it may be pings, faster than they can be read.
+                raise self._deadlines.failure()
             try:
-                happened = self._happened.get(timeout=self._deadlines.remaining())
+                happened = self._happened.get(timeout=remaining)
             except queue.Empty:
                 raise self._deadlines.failure() from None
             if happened is _CONNECTED:
@@ -295,8 +299,13 @@ def _tls(route: Route) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if route.client_cert:
-        context.load_cert_chain(str(route.client_cert))
+        context.load_cert_chain(str(route.client_cert), password=_no_question)
     return context
+
+
+def _no_question() -> str:
+    """Keep OpenSSL from asking on the terminal, which a script would wait for."""
+    raise ValueError("client_cert wants a pass phrase; take one without")
 
 
 @contextlib.contextmanager

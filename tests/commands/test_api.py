@@ -104,6 +104,11 @@ def test_a_web_page_is_an_unknown_path_unless_one_is_wanted(run, serve, exported
         (["POST", "/x", "-d", "@/does/not/exist"], 26),
         (["POST", "/x", "-F", "file=@/does/not/exist"], 26),
         (["GET"], 2),
+        (["GET", "/a b"], 2),
+        (["GET", "/a\nb"], 2),
+        (["GET", "/a#b"], 2),
+        (["GET", "/a/../b"], 2),
+        (["GET", "\udcff"], 2),
     ],
 )
 def test_what_cannot_be_meant_is_not_sent(run, serve, exported, argv, status):
@@ -111,6 +116,25 @@ def test_what_cannot_be_meant_is_not_sent(run, serve, exported, argv, status):
     told = run("api", *argv)
     assert (told.status, told.stdout) == (status, "")
     assert server.requests == []
+
+
+def test_a_compressed_body_is_refused(run, serve, exported):
+    exported(serve(lambda _: http(200, {"content-encoding": "gzip"}, b"\x1f\x8b")))
+    told = run("api", "GET", "/x")
+    assert (told.status, told.stdout) == (8, "")
+
+
+def test_a_providers_401_is_told_from_ones_own(run, serve, exported):
+    exported(serve(OpenWebUI()))
+    body = '{"model": "ctx-small", "messages": [{"role": "user", "content": "!401"}]}'
+    assert run("api", "POST", "chat/completions", "-d", body).status == 50
+
+
+def test_an_unknown_model_is_told_the_known(run, serve, exported):
+    exported(serve(OpenWebUI()))
+    told = run("api", "POST", "chat/completions", "-d", '{"model": "ctx-smal", "messages": []}')
+    assert told.status == 5
+    assert "did you mean ctx-small" in told.stderr
 
 
 def test_a_cut_body_is_status_18_with_what_came(run, serve, exported):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -561,6 +562,74 @@ def test_a_limit_holds_whatever_the_server_does(run, serve, exported, answer, fl
     assert told.status == 28
     assert flag in told.stderr
     assert 0.4 <= time.monotonic() - started < 5
+
+
+def flood(connection):
+    with contextlib.suppress(OSError):
+        while True:
+            connection.send(chunked(b": ping\n\n" * 500, end=False))
+
+
+@pytest.mark.parametrize("flag", ["--first-token-timeout", "--max-time"])
+def test_a_limit_holds_though_pings_come_faster_than_they_are_read(run, serve, exported, flag):
+    exported(serve(lambda _: [http(200, EVENT_STREAM), flood]))
+    started = time.monotonic()
+    assert run("chat", "send", flag, "0.5", "hi").status == 28
+    assert time.monotonic() - started < 5
+
+
+def test_max_time_is_for_all_that_a_command_asks(run, serve, exported):
+    def answer(request):
+        if request.method == "GET":
+            return [0.6, json_answer({"data": [{"id": "only"}]})]
+        return [HOLD]
+
+    exported(serve(answer), model=None)
+    started = time.monotonic()
+    assert run("chat", "send", "--max-time", "1", "hi").status == 28
+    assert time.monotonic() - started < 1.5
+
+
+def test_the_arguments_of_a_call_cost_what_they_are_long(run, serve, exported):
+    piece = chunk(tool_calls=[{"index": 0, "id": "c", "function": {"arguments": "x" * 1000}}])
+    exported(serve(lambda _: [http(200, EVENT_STREAM), chunked(sse(piece) * 4000, sse(DONE))]))
+    started = time.monotonic()
+    told = run("chat", "send", "--json", "hi")
+    assert told.status == 0
+    call = json.loads(told.stdout)["choices"][0]["message"]["tool_calls"][0]
+    assert len(call["function"]["arguments"]) == 4_000_000
+    # It was 4.7 s, growing with the square of the length.
+    assert time.monotonic() - started < 4
+
+
+def test_a_limit_that_cut_an_answer_left_it_incomplete(run, serve, exported):
+    exported(serve(lambda _: stream(chunk("part"), chunk(finish="length"), DONE)))
+    told = run("chat", "send", "--json", "hi")
+    assert told.status == 18
+    assert json.loads(told.stdout)["contextops"]["complete"] is False
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_stream_is_known_wherever_its_start_is_cut(run, serve, exported, cut):
+    body = sse(*reply("all of it"))
+    head = http(200, {"content-type": "application/json", "transfer-encoding": "chunked"})
+    pieces = [chunked(body[:cut], end=False), 0.05, chunked(body[cut:])]
+    exported(serve(lambda _: [head, *pieces]))
+    assert run("chat", "send", "hi").stdout == "all of it\n"
+
+
+@pytest.mark.parametrize("body", [b"null", b'"broken"'])
+def test_a_document_with_a_streams_type_is_no_cut_stream(run, serve, exported, body):
+    exported(serve(lambda _: http(200, EVENT_STREAM, chunked(body))))
+    assert run("chat", "send", "hi").status == 8
+
+
+def test_the_key_is_not_repeated_though_the_server_does(run, serve, exported):
+    exported(serve(lambda _: detail(f"bad key {KEY}", 403)))
+    for mode in ([], ["--json"], ["--jsonl"], ["-v"]):
+        told = run("chat", "send", *mode, "hi")
+        assert told.status == 4
+        assert KEY not in told.stdout + told.stderr
 
 
 def test_a_dead_address_is_a_connect_timeout(run, deaf, monkeypatch):

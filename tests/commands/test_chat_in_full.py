@@ -412,7 +412,7 @@ def test_a_session_that_cannot_be_written_is_23_with_the_answer(
     monkeypatch.setattr(store, "system", Full())
     told = run("chat", "send", "--session", "s", *mode, "two")
     assert told.status == 23
-    assert "No space left on device" in told.stderr
+    assert "no space left on device" in told.stderr
     assert told.stderr.count("\n") == 1
     assert kept() == before
     if mode == ["--json"]:
@@ -438,7 +438,7 @@ def test_a_folder_that_is_read_only(run, serve, exported, home, monkeypatch):
     exported(serve(saying("ok")))
     told = run("chat", "send", "--session", "s", "one")
     assert (told.status, told.stdout) == (23, "ok\n")
-    assert "Read-only file system" in told.stderr
+    assert "read-only file system" in told.stderr
     assert not (home / ".local").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
 import signal
@@ -297,7 +298,7 @@ def test_a_disk_that_is_full(run, stored, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store.System, "write", staticmethod(full))
-    assert_fails(run("config", "set", "model", "new"), 23, "No space left on device")
+    assert_fails(run("config", "set", "model", "new"), 23, "no space left on device")
     assert path.read_text() == text
     assert sorted(each.name for each in path.parent.iterdir()) == [
         "config.toml",
@@ -624,3 +625,132 @@ def test_a_config_command_loads_no_http():
     )
     told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
     assert told.stdout == b"[]\n"
+
+
+# --- what goes wrong around it ---
+
+
+@posix
+@pytest.mark.parametrize(("key", "ending"), [("\x03", -signal.SIGINT), ("\x04", 26)])
+def test_a_person_who_does_not_type_the_key(terminal, path, key, ending):
+    child = terminal("config", "set", "api_key", "-")
+    child.expect_exact("api_key: ")
+    child.send(key)
+    shown = child.read()
+    child.wait()
+    assert -(child.signalstatus or 0) + (child.exitstatus or 0) == ending
+    assert "Aborted" not in shown
+    told = [line for line in shown.splitlines() if line.strip()]
+    expected = ["contextops: cannot read api_key: the input ended; type it"]
+    assert told == (expected if ending == 26 else [])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["api_key", KEY], "api_key"),
+        (["model=m", f"api_key={KEY}"], "api_key"),
+        (["headers.X-Token", KEY], "headers.X-Token"),
+    ],
+)
+def test_a_key_among_the_words_is_kept_and_remarked_upon(run, path, words, named):
+    told = run("config", "set", *words)
+    assert (told.status, told.stdout) == (0, "")
+    assert told.stderr == (
+        "contextops: note: other users of this machine can read the words of a command; "
+        f"next time: contextops config set {named} -\n"
+    )
+    assert KEY in path.read_text()
+
+
+@posix
+@pytest.mark.parametrize(
+    "words", [["config", "set", "model", "-"], ["api", "POST", "/models", "-d", "-"]]
+)
+def test_standard_input_that_cannot_be_read(command, tmp_path, words):
+    with (tmp_path / "file").open("wb") as stream:
+        told = command(*words, stdin=stream, env={"CONTEXTOPS_BASE_URL": "http://localhost:1"})
+    assert_fails(told, 26, "cannot read standard input: bad file descriptor")
+
+
+@posix
+def test_standard_input_that_does_not_block_is_read_to_its_end(command, path):
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    process = command.start("config", "set", "system", "-", stdin=reading)
+    for _ in range(4):
+        time.sleep(0.2)
+        os.write(writing, b"x" * 1000)
+    os.close(writing)
+    assert process.wait(10) == 0
+    os.close(reading)
+    assert read(path)["profiles"]["default"] == {"system": "x" * 4000}
+
+
+@posix
+def test_a_relative_path_in_a_folder_that_was_removed(command, tmp_path):
+    gone = tmp_path / "gone"
+    script = (
+        f'mkdir {gone} && cd {gone} && rmdir {gone} && exec {sys.executable} -P -m contextops "$@"'
+    )
+
+    def run(*words, **env):
+        program = ["sh", "-c", script, "sh", *words]
+        told = subprocess.run(program, capture_output=True, check=False, env={**os.environ, **env})
+        return told.returncode, told.stdout, told.stderr.decode()
+
+    status, stdout, stderr = run("config", "set", "api_key_file", "k")
+    assert (status, stdout, stderr.count("\n")) == (3, b"", 1)
+    assert "the current folder was removed" in stderr
+    status, stdout, stderr = run("config", "set", "model", "m", CONTEXTOPS_CONFIG="here.toml")
+    assert (status, stdout, stderr.count("\n")) == (23, b"", 1)
+    assert "cannot write here.toml: no such file or directory" in stderr
+
+
+def test_without_a_terminal_there_is_no_vi(command, path):
+    assert_fails(command("config", "edit"), 3, "no editor: vi needs a terminal; set EDITOR")
+    assert not path.exists()
+
+
+def test_a_key_outside_of_the_profiles_can_be_removed(run, stored):
+    path = stored('modle = "m"\nmodel = "m"\n\n[other]\na = 1\n\n[profiles.default]\nretries = 1\n')
+    assert "unknown key modle" in run("config", "get", "retries").stderr
+    for key in ("modle", "other", "model"):
+        assert_silent(run("config", "unset", key))
+    assert read(path) == {"profiles": {"default": {"retries": 1}}}
+    assert_fails(run("config", "unset", "modle"), 2, "there is no setting modle")
+    assert_fails(run("config", "unset", "profiles"), 2, "there is no setting profiles")
+
+
+def test_a_profile_with_the_name_of_the_embedded_model_has_one_remedy(run, stored):
+    path = stored('[profiles.local]\nmodel = "m"\n')
+    told = run("config", "list")
+    assert_fails(told, 3, "line 1", "; remove it with 'contextops config unset --profile local'")
+    assert told.stderr.count(";") == 1
+    assert_silent(run("config", "unset", "--profile", "local"))
+    assert read(path) == {}
+
+
+def test_the_proxy_of_the_environment_is_listed_without_its_password(run):
+    exported = {
+        "HTTPS_PROXY": f"me:{KEY}@proxy:3128",
+        "CONTEXTOPS_BASE_URL": "https://ai.example.com",
+    }
+    told = run("config", "list", "--show-origin", env=exported)
+    assert "HTTPS_PROXY\tproxy = http://***@proxy:3128\n" in told.stdout
+    assert "CANARY" not in told.stdout
+    told = run("config", "list", env={**exported, "NO_PROXY": "example.com"})
+    assert "proxy" not in told.stdout
+    told = run("config", "list", env={**exported, "HTTPS_PROXY": f"ftp://{KEY}@x"})
+    assert_fails(told, 3, "cannot use proxy of HTTPS_PROXY", "correct or unset HTTPS_PROXY")
+    assert "CANARY" not in told.stderr
+
+
+def test_a_header_of_the_connection_is_refused(run, stored):
+    refused = "belongs to the connection"
+    told = run("models", "list", "-H", "Content-Length: 3")
+    assert_fails(told, 2, "Content-Length", refused)
+    assert_fails(run("config", "set", "headers.TE", "trailers"), 2, "TE", refused)
+    stored('[profiles.default]\nheaders = { Connection = "close" }\n')
+    assert_fails(run("models", "list"), 3, "line 2", "Connection", refused)

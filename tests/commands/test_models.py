@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from server import HOLD
 from shapes import KEY, VERSIONS, OpenWebUI, Reference, detail, http, json_answer
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -166,6 +167,17 @@ def test_a_redirect_to_another_origin_is_not(run, serve, exported):
     exported(serve(lambda _: http(301, {"location": f"{other.url}/api/models"})))
     assert run("models", "list").status == 8
     assert other.requests == []
+
+
+def test_a_redirect_to_no_url_is_status_8(run, serve, exported):
+    exported(serve(lambda _: http(302, {"location": "http://[bad"})))
+    assert run("models", "list").status == 8
+
+
+def test_a_refusal_whose_words_stall_is_a_refusal(run, serve, exported):
+    exported(serve(lambda _: [http(401, {"content-length": "99"}, b"half"), HOLD]))
+    told = run("models", "list", "--first-token-timeout", "0.5", "--max-time", "3")
+    assert told.status == 4
 
 
 def test_a_loop_of_redirects_ends(run, serve, exported):

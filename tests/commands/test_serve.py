@@ -105,6 +105,17 @@ def test_a_key_of_another_server_is_not_lent_to_this_one(run, home, stand_in, po
     assert "CONTEXTOPS_API_KEY=sk-" in told.stdout
 
 
+def test_how_another_server_may_be_asked_is_nothing_to_this_one(run, stand_in, port):
+    stand_in.loads(ENDS)
+
+    public = {"CONTEXTOPS_BASE_URL": "http://ai.example.com", "CONTEXTOPS_API_KEY": "sk-work"}
+    told = run("serve", "--port", str(port), env=public)
+
+    assert "will not send" not in told.stderr
+    assert "sk-work" not in str(stand_in.given)
+    assert f"CONTEXTOPS_BASE_URL=http://localhost:{port} CONTEXTOPS_API_KEY=sk-" in told.stdout
+
+
 @pytest.mark.parametrize("chosen", [{"CONTEXTOPS_PROFILE": "local"}, {}])
 def test_who_asks_the_embedded_model_anyway_can_serve_it(run, stand_in, port, chosen):
     stand_in.loads(ENDS)

@@ -92,6 +92,10 @@ def _checked_method(method: str) -> str:
 
 
 def _checked_path(path: str) -> str:
+    if not path.isascii() or not path.isprintable() or any(sign in path for sign in " #\\"):
+        raise UsageFailure("PATH has signs that no URL has", path, "write them as %XX")
+    if any(step in (".", "..") for step in path.partition("?")[0].split("/")):
+        raise UsageFailure("PATH leads elsewhere", path, "write it without '.' and '..'")
     if "://" in path.partition("?")[0]:
         raise UsageFailure("PATH is a URL", path, "give the path alone; --base-url has the server")
     return path
@@ -144,7 +148,7 @@ def _show(reply: "Reply", printer: Printer) -> None:
         for block in reply.blocks():
             printer.write(block)
         return
-    body = b"".join(reply.blocks())
+    body = reply.body()
     try:
         printer.json(jsontext.loads(body))
     except ValueError:

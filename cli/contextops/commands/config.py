@@ -1,5 +1,6 @@
 """``contextops config``: see and change what is stored."""
 
+import signal
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -7,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from contextops import config_file, jsontext, profiles
-from contextops.errors import ConfigFailure, UsageFailure
+from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
 from contextops.options import AsJson, Command, OnlineCommand, group
 from contextops.output import sanitise
 from contextops.runtime import Runtime
-from contextops.settings import KEY_SOURCES, SETTINGS, keep, split_key
+from contextops.settings import HEADERS, KEY_SOURCES, SETTINGS, is_secret_name, keep, split_key
 from contextops.sources import STANDARD_INPUT, Sources
 
 app = group("config", "See and change the settings.")
@@ -45,7 +46,8 @@ def set_values(
     contextops config set --profile home params.temperature 0.2
     """
     runtime: Runtime = ctx.obj
-    texts = _with_input(runtime, _pairs(words))
+    pairs = _pairs(words)
+    texts = _with_input(runtime, pairs)
     values = {keys: _kept(keys, text) for keys, text in texts.items()}
     _refuse_two_keys(values)
     default_profile = values.pop((_DEFAULT_PROFILE,), None)
@@ -61,6 +63,20 @@ def set_values(
             config_file.use(data, default_profile)
 
     _note(runtime, [*profiles.change_config(change, create=True), *notes])
+    _note(runtime, [_EXPOSED.format(".".join(keys)) for keys in pairs if _is_exposed(keys, pairs)])
+
+
+_EXPOSED = (
+    "other users of this machine can read the words of a command; "
+    "next time: contextops config set {} -"
+)
+
+
+def _is_exposed(keys: Keys, pairs: Mapping[Keys, str]) -> bool:
+    setting = SETTINGS.get(keys[0])
+    if setting is None or pairs[keys] == STANDARD_INPUT:
+        return False
+    return setting.is_secret or (setting.kind is HEADERS and is_secret_name(keys[-1]))
 
 
 def _pairs(words: list[str]) -> dict[Keys, str]:
@@ -108,9 +124,23 @@ def _with_input(runtime: Runtime, pairs: dict[Keys, str]) -> dict[Keys, str]:
 def _read_input(runtime: Runtime, keys: Keys) -> str:
     is_person = sys.stdin is not None and sys.stdin.isatty() and runtime.printer.stderr_is_terminal
     if is_person and keys[0] == "api_key":
-        return str(typer.prompt("api_key", hide_input=True, err=True))
+        return _ask("api_key")
     text = Sources(limit=None, note=runtime.printer.note).text_of(STANDARD_INPUT)
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def _ask(key: str) -> str:
+    """Ask a person, without an echo."""
+    import getpass
+
+    try:
+        return getpass.getpass(f"{key}: ", sys.stderr)
+    except KeyboardInterrupt:
+        typer.echo(err=True)
+        raise Signalled(signal.SIGINT) from None
+    except EOFError:
+        typer.echo(err=True)
+        raise InputFailure(f"cannot read {key}", "the input ended", "type it") from None
 
 
 def _kept(keys: Keys, text: str) -> Any:
@@ -237,10 +267,14 @@ def _remove(runtime: Runtime, data: config_file.Data, key: str) -> None:
         return
     profile = profiles.profile_to_change(runtime.typed, data, may_be_new=False)
     try:
-        config_file.unset(data, profile, split_key(key))
+        keys, wrong = split_key(key), None
     except ValueError as error:
-        if not config_file.unset(data, profile, (key,)):
-            raise _no_such_key(key, error) from None
+        keys, wrong = (key,), error
+    found = config_file.unset(data, profile, keys)
+    if not found and "profile" not in runtime.typed:
+        found = config_file.unset_unknown(data, key)
+    if wrong and not found:
+        raise _no_such_key(key, wrong) from None
 
 
 @app.command("use", cls=Command)
@@ -287,12 +321,15 @@ def print_path(ctx: typer.Context) -> None:
 
 
 @app.command("edit", cls=Command)
-def edit_file() -> None:
+def edit_file(ctx: typer.Context) -> None:
     """Open the config file in an editor.
 
     That is $VISUAL, $EDITOR or vi. What was made of the file is checked afterwards.
     """
-    config_file.edit_by_hand(profiles.config_path(), profiles.editor())
+    runtime: Runtime = ctx.obj
+    is_person = sys.stdin is not None and sys.stdin.isatty()
+    editor = profiles.editor(on_terminal=is_person and runtime.printer.stdout_is_terminal)
+    config_file.edit_by_hand(profiles.config_path(), editor)
 
 
 def _print(runtime: Runtime, text: str) -> None:

@@ -4,29 +4,52 @@ from typing import Annotated, Any
 
 import typer
 
-from contextops.errors import UsageFailure
+from contextops.errors import (
+    INTERNAL,
+    OK,
+    AuthFailure,
+    BadResponse,
+    ConfigFailure,
+    InputFailure,
+    ModelNotFound,
+    NoMatch,
+    OutputFailure,
+    RateLimited,
+    Rejected,
+    ServerFailure,
+    TimedOut,
+    TlsFailure,
+    TooLarge,
+    Truncated,
+    Unreachable,
+    UsageFailure,
+)
 from contextops.profiles import variables
 from contextops.runtime import Runtime
 
+_WHEN = {
+    UsageFailure: "bad flag or argument, flags that exclude each other, no prompt",
+    ConfigFailure: "broken or unsafe settings, unknown profile, no model chosen, port taken",
+    AuthFailure: "no key, or 401 or 403 of the server itself",
+    ModelNotFound: "the server does not offer the model",
+    Unreachable: "name, refused, no route, proxy, closed before any answer",
+    BadResponse: "not HTTP, a web page, no JSON, wrong shape, redirect, unknown path",
+    NoMatch: "the answer is not of the form that was asked for",
+    Truncated: "the answer ended unproved, or at a limit that you did not set",
+    Rejected: "any other 4xx",
+    OutputFailure: "stdout or an output file cannot be written",
+    InputFailure: "a file or standard input is unreadable, not UTF-8, or too large",
+    TimedOut: "connecting, first word, silence, or the whole",
+    RateLimited: "429 after the retries",
+    ServerFailure: "5xx after the retries, an error in the stream, a provider's failure",
+    TlsFailure: "certificate or handshake",
+    TooLarge: "a size limit of ours was hit",
+}
+
 EXIT_CODES = (
-    ("0", "ok", "the answer is proved complete"),
-    ("1", "internal", "a bug of ours; the message says what to report"),
-    ("2", "usage", "bad flag or argument, flags that exclude each other, no prompt"),
-    ("3", "config", "broken or unsafe settings, unknown profile, no model chosen, port taken"),
-    ("4", "auth", "no key, or 401 or 403 of the server itself"),
-    ("5", "model_not_found", "the server does not offer the model"),
-    ("7", "unreachable", "name, refused, no route, proxy, closed before any answer"),
-    ("8", "bad_response", "not HTTP, a web page, no JSON, wrong shape, redirect, unknown path"),
-    ("12", "no_match", "the answer is not of the form that was asked for"),
-    ("18", "truncated", "the answer ended unproved, or at a limit that you did not set"),
-    ("22", "rejected", "any other 4xx"),
-    ("23", "output", "stdout or an output file cannot be written"),
-    ("26", "input", "a file or standard input is unreadable, not UTF-8, or too large"),
-    ("28", "timeout", "connecting, first word, silence, or the whole"),
-    ("29", "rate_limited", "429 after the retries"),
-    ("50", "server_error", "5xx after the retries, an error in the stream, a provider's failure"),
-    ("60", "tls", "certificate or handshake"),
-    ("63", "too_large", "a size limit of ours was hit"),
+    (str(OK), "ok", "the answer is proved complete"),
+    (str(INTERNAL), "internal", "a bug of ours; the message says what to report"),
+    *((str(failure.status), failure.code, when) for failure, when in _WHEN.items()),
     ("129 130 141 143", "-", "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM, by the signal itself"),
 )
 

@@ -1,13 +1,16 @@
 """``contextops models``: what the server offers."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
 
+from contextops import delivery
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, group
+from contextops.output import Printer
 from contextops.runtime import Runtime
 
 app = group("models", "See what the server offers.")
@@ -35,6 +38,12 @@ def list_models(
     No match is no failure: it prints nothing and exits 0.
     """
     runtime: Runtime = ctx.obj
+    with delivery.ending_lines(runtime.printer) if as_json_lines else nullcontext():
+        models = _listed(runtime, patterns or (), refresh=refresh)
+    _show(models, runtime.printer, as_json=as_json, as_json_lines=as_json_lines)
+
+
+def _listed(runtime: Runtime, patterns: Sequence[str], *, refresh: bool) -> list[dict[str, Any]]:
     printer = runtime.printer
     printer.require_stdout()
     listed = runtime.client.models(refresh=refresh)
@@ -42,7 +51,12 @@ def list_models(
         printer.note(
             "the server lists no models: they are private until an administrator grants access"
         )
-    models = [model for model in listed if _matches(model["id"], patterns or ())]
+    return [model for model in listed if _matches(model["id"], patterns)]
+
+
+def _show(
+    models: list[dict[str, Any]], printer: Printer, *, as_json: bool, as_json_lines: bool
+) -> None:
     if as_json_lines:
         printer.json_lines(models)
     elif as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from contextops import profiles
-from contextops.config_file import DEFAULT
+from contextops.config_file import DEFAULT, LOCAL
 from contextops.output import Printer
 from contextops.profiles import Profile
 from contextops.runtime import Runtime
@@ -63,8 +63,9 @@ def serve(
 
 def _client_profile(runtime: Runtime, listener: "Listener") -> Profile:
     """Settle what a client that is sent to this server would use: its key is ours."""
-    typed = {**runtime.typed, "base_url": listener.base_url}
-    if profiles.resolve(runtime.typed).is_local:
+    # We send the key nowhere, so it does not matter whether plain http may carry it.
+    typed = {**runtime.typed, "base_url": listener.base_url, "allow_http": True}
+    if profiles.gather(runtime.typed).profile == LOCAL:
         # No client of a server: the embedded model itself was chosen.
         typed["profile"] = DEFAULT
     return profiles.resolve(typed)
