@@ -36,9 +36,10 @@ _contextops_takes() {
         options="$every $connection
             --model=TEXT -m=TEXT --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
             --max-tokens=TEXT --param=TEXT --file=FILE -f=FILE --image=FILE -i=FILE --messages=FILE
-            --session=TEXT --encoding=TEXT --no-stdin -n --stream --no-stream --extract -x
-            --extract-lang=TEXT --output=FILE -o=FILE --allow-truncated --usage --reasoning --plain
-            --raw --dry-run --curl --json --jsonl"
+            --session=TEXT --template=TEMPLATE --var=TEXT --encoding=TEXT --no-stdin -n --stream
+            --no-stream --extract -x --extract-lang=TEXT --schema=FILE --tools=FILE
+            --tool-choice=auto|none|required --output=FILE -o=FILE --allow-truncated --usage
+            --reasoning --plain --raw --dry-run --curl --json --jsonl"
         arguments='TEXT...'
         ;;
     'models')
@@ -256,7 +257,8 @@ _contextops_values() {
             _contextops_files
         fi
         ;;
-    PROFILE) _contextops_profiles ;;
+    PROFILE) _contextops_tables profiles default local ;;
+    TEMPLATE) _contextops_tables templates ;;
     KEY) _contextops_keys '' ;;
     READABLE)
         _contextops_keys ''
@@ -306,30 +308,32 @@ _contextops_setting() {
     fi
 }
 
-_contextops_profiles() {
+# Offer the names of the profiles or templates in the config file, and others.
+_contextops_tables() {
     local file=${CONTEXTOPS_CONFIG-} line name names
     # What can be written without quotes, and what stands between them, less escapes.
-    local header="^[[:space:]]*\[[[:space:]]*profiles[[:space:]]*\.[[:space:]]*"
+    local header="^[[:space:]]*\[[[:space:]]*$1[[:space:]]*\.[[:space:]]*"
     header+="(([A-Za-z0-9_-]+)|\"([^\"\\[:cntrl:]]+)\"|'([^'[:cntrl:]]+)')[[:space:]]*[].]"
     if [[ ! $file ]]; then
         file=${XDG_CONFIG_HOME-}
         [[ $file == /* ]] || file=~/.config
         file+=/contextops/config.toml
     fi
-    names=(default local)
+    shift
+    names=("$@")
     if [[ -f $file && -r $file ]]; then
         while read -r line || [[ $line ]]; do
             if [[ $line =~ $header ]]; then
                 name=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}
                 # [profiles.work] and [profiles.work.params] are one.
-                for line in "${names[@]}"; do
+                for line in ${names[@]+"${names[@]}"}; do
                     [[ $line == "$name" ]] && continue 2
                 done
                 names[${#names[@]}]=$name
             fi
         done <"$file"
     fi
-    _contextops_offer "${names[@]}"
+    _contextops_offer ${names[@]+"${names[@]}"}
 }
 
 # Complete the rest of the word as the name of a file.

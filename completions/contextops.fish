@@ -76,16 +76,25 @@ function __contextops_in_online
 end
 
 function __contextops_profiles
+    printf '%s\n' default local
+    __contextops_tables profiles
+end
+
+function __contextops_templates
+    __contextops_tables templates
+end
+
+# Print the names of the profiles or templates in the config file.
+function __contextops_tables
     set -l file $CONTEXTOPS_CONFIG
     if test -z "$file"
         set file ~/.config
         string match -q '/*' -- $XDG_CONFIG_HOME; and set file $XDG_CONFIG_HOME
         set file $file/contextops/config.toml
     end
-    printf '%s\n' default local
     test -f $file -a -r $file
     # What can be written without quotes, and what stands between them, less escapes.
-    and string replace -rf '^\s*\[\s*profiles\s*\.\s*(?|([\w-]+)|"([^"\\\\[:cntrl:]]+)"|\'([^\'[:cntrl:]]+)\')\s*[].].*' '$1' <$file
+    and string replace -rf '^\s*\[\s*'$argv[1]'\s*\.\s*(?|([\w-]+)|"([^"\\\\[:cntrl:]]+)"|\'([^\'[:cntrl:]]+)\')\s*[].].*' '$1' <$file
 end
 
 # Print what there is of a value: what is given, or the word at the cursor less its option.
@@ -141,7 +150,7 @@ function __contextops_with_value
     and printf '%s\n' --base-url --api-key-file --header -H --connect-timeout --first-token-timeout --idle-timeout --max-time --retries
     switch $argv[1]
         case 'chat send'
-            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --encoding --extract-lang --output -o
+            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --template --var --encoding --extract-lang --schema --tools --tool-choice --output -o
         case api
             printf '%s\n' --data -d --form -F
         case serve
@@ -228,12 +237,17 @@ complete -c contextops -n "__contextops_in 'chat send'" -l file -s f -r -F -d 'A
 complete -c contextops -n "__contextops_in 'chat send'" -l image -s i -r -F -d 'Add this image; may be given again'
 complete -c contextops -n "__contextops_in 'chat send'" -l messages -r -F -d 'Send this JSON array of messages first; \'-\': standard input'
 complete -c contextops -n "__contextops_in 'chat send'" -l session -r -f -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat send'" -l template -r -f -a '(__contextops_templates)' -d 'Fill this template of the config file with the prompt'
+complete -c contextops -n "__contextops_in 'chat send'" -l var -r -f -d 'What its field {NAME} becomes; may be given again'
 complete -c contextops -n "__contextops_in 'chat send'" -l encoding -r -f -d 'The encoding of files and standard input'
 complete -c contextops -n "__contextops_in 'chat send'" -l no-stdin -s n -d 'Leave standard input alone'
 complete -c contextops -n "__contextops_in 'chat send'" -l stream -d 'Have the answer word by word, or at once'
 complete -c contextops -n "__contextops_in 'chat send'" -l no-stream -d 'Undo --stream'
 complete -c contextops -n "__contextops_in 'chat send'" -l extract -s x -d 'Print the first fenced block of code alone'
 complete -c contextops -n "__contextops_in 'chat send'" -l extract-lang -r -f -d 'The same, of this language'
+complete -c contextops -n "__contextops_in 'chat send'" -l schema -r -F -d 'Have JSON that fits this JSON Schema, or exit 12; \'-\': standard input'
+complete -c contextops -n "__contextops_in 'chat send'" -l tools -r -F -d 'Offer this JSON array of tools, and print the calls; \'-\': standard input'
+complete -c contextops -n "__contextops_in 'chat send'" -l tool-choice -r -f -a 'auto none required' -d 'Which of them may or must be called [the server\'s own]'
 complete -c contextops -n "__contextops_in 'chat send'" -l output -s o -r -F -d 'Write to this file, once the answer is whole'
 complete -c contextops -n "__contextops_in 'chat send'" -l allow-truncated -d 'Exit 0 also when a limit cut the answer'
 complete -c contextops -n "__contextops_in 'chat send'" -l usage -d 'Print token counts on stderr'
@@ -261,8 +275,8 @@ complete -c contextops -n "__contextops_in 'session show'" -l json -d 'Print one
 
 complete -c contextops -n "__contextops_in config" -a set -d 'Store settings'
 complete -c contextops -n "__contextops_in config" -a get -d 'Print a value in force'
-complete -c contextops -n "__contextops_in config" -a list -d 'List the values in force'
-complete -c contextops -n "__contextops_in config" -a unset -d 'Remove settings, or a profile'
+complete -c contextops -n "__contextops_in config" -a list -d 'List the values in force, and the templates'
+complete -c contextops -n "__contextops_in config" -a unset -d 'Remove settings, a template, or a profile'
 complete -c contextops -n "__contextops_in config" -a use -d 'Make a profile the default one, or list the profiles'
 complete -c contextops -n "__contextops_in config" -a path -d 'Print where the config file is, or would be'
 complete -c contextops -n "__contextops_in config" -a edit -d 'Open the config file in an editor'

@@ -30,6 +30,7 @@ _END = "# --- generated: end ---\n"
 # FILE, or a function in each script (_FUNCTIONS).
 _KINDS = {
     "--profile": "PROFILE",
+    "--template": "TEMPLATE",
     "--color": "|".join(COLORS),
     "--api-key-file": "FILE",
     "--system": "@FILE",
@@ -38,6 +39,9 @@ _KINDS = {
     "--file": "FILE",
     "--image": "FILE",
     "--messages": "FILE",
+    "--schema": "FILE",
+    "--tools": "FILE",
+    "--tool-choice": "auto|none|required",
     "--output": "FILE",
     "api method": "GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS",
     "help words": "|".join(TOPICS),
@@ -49,6 +53,7 @@ _KINDS = {
 _KINDS_OF_SETTINGS = {BOOLEAN: "true|false", FILE: "FILE", PROMPT: "@FILE"}
 _FUNCTIONS = {
     "PROFILE": "profiles",
+    "TEMPLATE": "templates",
     "@FILE": "at_file",
     "NAME=@FILE": "form",
     "KEY": "keys",

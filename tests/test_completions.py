@@ -33,6 +33,8 @@ temperature = 0.2
 [profiles."my lab"]  # has a blank
 [ profiles . 'x.y' ]
 [templates.brief]
+[templates.brief.params]
+[templates."in French"]
 """
 PROFILES = {"default", "local", "work", "my lab", "x.y"}
 KEYS = {*SETTINGS, "default_profile"}
@@ -322,6 +324,7 @@ def test_offers(shell, line, words):
         ("config set system=@no", "system=@notes.txt"),
         ("--profile my", "my lab"),
         ("config use my", "my lab"),
+        ("chat send --template in", "in French"),
     ],
 )
 def test_becomes(shell, line, word):
@@ -407,6 +410,17 @@ def export(shell):
     yield export
     for name in names:
         shell.export(name, "")
+
+
+def test_templates(shell):
+    offered = shell.offers("contextops chat send --template ")
+    assert offered in ({"brief", "in French"}, {"brief", "in\\ French"})
+    assert shell.offers("contextops chat send --template=b") == {"--template=brief"}
+
+
+def test_without_a_file_there_are_no_templates(shell, export):
+    export(CONTEXTOPS_CONFIG="/nowhere/config.toml")
+    assert shell.offers("contextops chat send --template ") == set()
 
 
 def test_profiles_of_the_file_that_is_named(shell, export, tmp_path):

@@ -450,7 +450,7 @@ def test_any_bytes_are_a_config_or_an_error_with_its_line(path, raw):
 @one_file
 @given(name=names, value=json_values, other=json_values)
 def test_what_is_set_is_read_back_and_the_rest_is_untouched(path, name, value, other):
-    before = {"profiles": {"work": {"model": "m", "unknown": other}}, "templates": {"t": other}}
+    before = {"profiles": {"work": {"model": "m", "unknown": other}}, "of_later": {"t": other}}
     write(path, tomli_w.dumps(before))
     edit(path, setting("params", name, value))
     assert load(path).profile("work") == {

@@ -31,7 +31,14 @@ def blocks():
             yield pytest.param(match[3], id=f"{number}: {match[3].splitlines()[0][:50]}")
 
 
+FIELDS = '{"level": "error", "host": "db1", "message": "disk \\"full\\", twice"}'
+
+
 def answer(request):
+    if request.path.endswith("/chat/completions") and "response_format" in request.json():
+        return stream(chunk(FIELDS), chunk(finish="stop"), DONE)
+    if request.path.endswith("/chat/completions") and "tools" in request.json():
+        return OpenWebUI(models=["llama3.1"])(request)
     if request.method == "POST" and request.path.endswith("/chat/completions"):
         return stream(chunk(ANSWER), chunk(finish="stop"), DONE)
     if request.path.startswith(("/v1/", "/api/v1/", "/api/version", "/api/embeddings")):
@@ -50,6 +57,7 @@ def bench(tmp_path, monkeypatch):
     desk = tmp_path / "desk"
     desk.mkdir()
     (desk / "build.log").write_text("error: no\n")
+    (desk / "weather.txt").write_text("Oslo: -3\nZürich: 21\n", encoding="utf-8")
     (desk / "words.tsv").write_text("sky\tblue\nsea\tgreen\n")
     (desk / "notes.txt").write_text("note\n")
     (desk / "main.py").write_text("x = 1\n")
@@ -71,6 +79,13 @@ def bench(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("block", list(blocks()))
 def test_an_example_runs(serve, bench, block):
+    told, _ = shown(serve, bench, block)
+    errors = [line for line in told.stderr.splitlines() if not line.startswith("contextops: note:")]
+    assert (told.returncode, errors) == (0, [])
+
+
+def shown(serve, bench, block):
+    """Run a block and give what it left, and the server."""
     server = serve(answer, may_be_idle=True)
     local = block
     for address in ("http://localhost:11434", "https://ai.example.com"):
@@ -91,5 +106,39 @@ def test_an_example_runs(serve, bench, block):
         text=True,
         timeout=60,
     )
-    errors = [line for line in told.stderr.splitlines() if not line.startswith("contextops: note:")]
-    assert (told.returncode, errors) == (0, [])
+    return told, server
+
+
+def block_with(words):
+    return next(block.values[0] for block in blocks() if words in block.values[0])
+
+
+def test_a_template_is_a_command_of_git(serve, bench):
+    told, server = shown(serve, bench, block_with("--template"))
+    assert told.stdout == ANSWER
+    body = server.request.json()
+    rules, prompt = (message["content"] for message in body["messages"])
+    assert rules == "You write commit messages, and nothing else."
+    assert prompt.startswith("Write a short commit message for this diff:\n\ndiff --git a/main.py")
+    assert body["temperature"] == 0.2
+
+
+def test_the_lines_of_a_log_become_a_table(serve, bench):
+    (bench / "build.log").write_text("one\ntwo\n")
+    shown(serve, bench, block_with("--schema"))
+    assert (bench / "log.csv").read_text() == 2 * '"error","db1","disk ""full"", twice"\n'
+    assert not (bench / "refused.log").exists()
+
+
+def test_a_tool_is_called_and_what_it_says_is_answered(serve, bench):
+    told, server = shown(serve, bench, block_with("--tools"))
+    assert told.stdout == "tool said: Zürich: 21\n"
+    asked, made, result = server.requests[-1].json()["messages"]
+    assert (asked["role"], made["tool_calls"][0]["id"]) == ("user", "call_1")
+    assert result == {"role": "tool", "tool_call_id": "call_1", "content": "Zürich: 21"}
+
+
+def test_a_loop_of_tools_ends_with_the_status_of_what_failed(serve, bench, monkeypatch):
+    monkeypatch.setitem(globals(), "answer", lambda _: json_answer({"detail": "no"}, 422))
+    told, _ = shown(serve, bench, block_with("--tools"))
+    assert (told.returncode, told.stdout) == (22, "")

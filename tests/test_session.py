@@ -185,10 +185,6 @@ def test_an_answer_that_cannot_be_kept_is_handed_on_with_the_failure(tmp_path):
     [
         ({"content": None}, {"content": ""}),
         ({"content": None, "tool_calls": None}, {"content": ""}),
-        (
-            {"content": None, "tool_calls": [{"id": "c"}]},
-            {"content": None, "tool_calls": [{"id": "c"}]},
-        ),
         ({"content": "x", "reasoning_content": "not kept"}, {"content": "x"}),
     ],
 )
@@ -196,6 +192,15 @@ def test_whatever_was_answered_can_be_sent_again(path, message, content):
     said = response(**message)
     say(path, "one", iter([Done(said)]))
     assert session.messages(session.load(path))[1] == {"role": "assistant", **content}
+
+
+def test_calls_without_results_are_kept_and_not_sent_again(path):
+    calls = [{"id": "c"}]
+    say(path, "one", iter([Done(response(content=None, tool_calls=calls))]))
+    say(path, "two", iter([Done(response(content="2"))]))
+    assert [record.get("tool_calls") for record in session.load(path)] == [None, calls, None, None]
+    sent = [said["content"] for said in session.messages(session.load(path))]
+    assert sent == ["two", "2"]
 
 
 def test_nothing_is_kept_without_a_name(path):

@@ -20,7 +20,15 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
 
 HEAVY = {
     *("httpx", "httpcore", "anyio", "h11", "ssl", "rich", "pygments", "markdown_it", "pydantic"),
-    *("prompt_toolkit", "jsonschema", "xllamacpp", "asyncio", "urllib.request", "email"),
+    *(
+        "prompt_toolkit",
+        "jsonschema",
+        "referencing",
+        "xllamacpp",
+        "asyncio",
+        "urllib.request",
+        "email",
+    ),
 }
 
 
@@ -37,6 +45,7 @@ def loaded_by(*argv):
         ["--help"],
         ["--version"],
         ["chat", "send", "--help"],
+        ["chat", "send", "-n", "-m", "m", "--dry-run", "hi"],
         ["config", "path"],
         ["config", "get", "base_url"],
         ["completion", "bash"],

@@ -233,12 +233,8 @@ class Answer:
         known.id = known.id or name
         function = call.get("function")
         if isinstance(function, dict):
-            for text, parts in (
-                (function.get("name"), known.name),
-                (function.get("arguments"), known.arguments),
-            ):
-                if isinstance(text, str):
-                    parts.append(text)
+            known.name.append(_part(function.get("name")))
+            known.arguments.append(_part(function.get("arguments")))
         self._count(len(jsontext.dumps(call)))
 
     def _grow(self, kept: bytearray, text: str) -> None:
@@ -266,6 +262,34 @@ def _text(content: Any) -> str:
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _part(value: Any) -> str:
+    """Give a piece of a call: text, though some servers send arguments as an object."""
+    if isinstance(value, dict):
+        return jsontext.dumps(value)
+    return value if isinstance(value, str) else ""
+
+
+def calls_in(choice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the tool calls of a choice in one form, however they came."""
+    said = choice.get("message")
+    calls = said.get("tool_calls") if isinstance(said, dict) else None
+    return [_called(call) for call in calls or () if isinstance(call, dict)]
+
+
+def _called(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    told = function if isinstance(function, dict) else {}
+    parts = {part: _part(told.get(part)) for part in ("name", "arguments")}
+    return {"id": call.get("id"), "type": "function", "function": parts}
+
+
+def text_in(choice: Mapping[str, Any]) -> str:
+    """Give the words of a choice."""
+    said = choice.get("message")
+    told = said if isinstance(said, dict) else {}
+    return _text(told.get("content") or told.get("refusal"))
 
 
 def _append(pieces: list[Piece], piece: Text | Reasoning) -> None:

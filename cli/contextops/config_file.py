@@ -13,14 +13,24 @@ import re
 import shlex
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from contextops import store
 from contextops.errors import ConfigFailure, reason
-from contextops.settings import HIDDEN, KEY_SOURCES, SETTINGS, is_secret_name, redact, userinfo_of
+from contextops.settings import (
+    HIDDEN,
+    KEY_SOURCES,
+    SETTINGS,
+    TEMPLATE_SETTINGS,
+    TEMPLATES,
+    Setting,
+    is_secret_name,
+    redact,
+    userinfo_of,
+)
 
 DEFAULT = "default"
 """The profile that is meant where none is named, in the file or not."""
@@ -30,7 +40,7 @@ LOCAL = "local"
 
 _LARGEST = 4 * 2**20
 _EDIT = "correct it with 'contextops config edit'"
-_TOPS = ("default_profile", "profiles")
+_TOPS = ("default_profile", "profiles", TEMPLATES)
 
 Data = dict[str, Any]
 Keys = tuple[str, ...]
@@ -51,6 +61,12 @@ class ConfigFile(NamedTuple):
     def profile(self, name: str) -> Data | None:
         """Give the settings of a profile; None where the file has none of that name."""
         found: Data | None = self.data.get("profiles", {}).get(name)
+        return found
+
+    @property
+    def templates(self) -> dict[str, Data]:
+        """Give what each template says, by its name."""
+        found: dict[str, Data] = self.data.get(TEMPLATES, {})
         return found
 
 
@@ -203,16 +219,18 @@ def check(data: Data) -> None:
         if name == LOCAL:
             remedy = "remove it with 'contextops config unset --profile local'"
             raise Wrong(keys, f"the name {LOCAL} is taken by the embedded model", remedy)
-        for key, value in _tables(data, keys).items():
-            if key in SETTINGS:
-                _check_value((*keys, key), value)
+        _check_values(data, keys, SETTINGS)
+    for name in _tables(data, (TEMPLATES,)):
+        _check_values(data, (TEMPLATES, name), TEMPLATE_SETTINGS)
 
 
-def _check_value(keys: Keys, value: Any) -> None:
-    try:
-        SETTINGS[keys[-1]].check(value)
-    except ValueError as error:
-        raise Wrong(keys, str(error)) from None
+def _check_values(data: Data, keys: Keys, known: Mapping[str, Setting]) -> None:
+    for key, value in _tables(data, keys).items():
+        try:
+            if key in known:
+                known[key].check(value)
+        except ValueError as error:
+            raise Wrong((*keys, key), str(error)) from None
 
 
 def _tables(data: Data, keys: Keys) -> Data:
@@ -240,18 +258,22 @@ def _located(file: ConfigFile, wrong: Wrong) -> ConfigFailure:
 
 def unknown_keys(file: ConfigFile, profile: str) -> list[str]:
     """Say which keys mean nothing, at the top and in the profile, and what may be meant."""
-    notes = [_unknown(file.path, key, _TOPS) for key in file.data if key not in _TOPS]
-    settings = file.profile(profile) or {}
-    return notes + [
-        _unknown(f"{file.path} [profiles.{profile}]", key, SETTINGS)
-        for key in settings
-        if key not in SETTINGS
+    where = f"{file.path} [profiles.{profile}]"
+    return [
+        *_unknown(file.path, file.data, _TOPS),
+        *_unknown(where, file.profile(profile) or {}, SETTINGS),
     ]
 
 
-def _unknown(where: object, key: str, known: Iterable[str]) -> str:
-    hint = did_you_mean(key, known)
-    return f"unknown key {key} in {where}{hint and '; '}{hint}"
+def unknown_keys_of_template(file: ConfigFile, template: str) -> list[str]:
+    """Say the same of a template."""
+    where = f"{file.path} [{TEMPLATES}.{template}]"
+    return _unknown(where, file.templates.get(template, {}), TEMPLATE_SETTINGS)
+
+
+def _unknown(where: object, keys: Iterable[str], known: Iterable[str]) -> list[str]:
+    hints = {key: did_you_mean(key, known) for key in keys if key not in known}
+    return [f"unknown key {key} in {where}{hint and '; '}{hint}" for key, hint in hints.items()]
 
 
 def did_you_mean(key: str, known: Iterable[str]) -> str:
@@ -419,10 +441,15 @@ def assign(data: Data, profile: str, keys: Keys, value: Any) -> list[str]:
 def unset(data: Data, profile: str, keys: Keys) -> bool:
     """Remove one value and the tables that this leaves empty; tell whether it was there."""
     above = ("profiles", profile, *keys[:-1])
-    tables = [_tables(data, above[:depth]) for depth in range(2, len(above) + 1)]
-    name = spelling(tables[-1], keys)
-    found = tables[-1].pop(name, None) is not None
-    for key, table, inner in zip(reversed(keys[:-1]), tables[-2::-1], tables[:0:-1], strict=True):
+    return _removed(data, (*above, spelling(_tables(data, above), keys)), kept=2)
+
+
+def _removed(data: Data, path: Keys, *, kept: int) -> bool:
+    """Remove a value and the tables that this leaves empty, but for the outermost ones."""
+    tables = [_tables(data, path[:depth]) for depth in range(kept, len(path))]
+    found = tables[-1].pop(path[-1], None) is not None
+    above = reversed(path[kept:-1])
+    for key, table, inner in zip(above, tables[-2::-1], tables[:0:-1], strict=True):
         if found and not inner:
             del table[key]
     return found
@@ -461,6 +488,35 @@ def require_profile(data: Data, profile: str) -> None:
             f"the config file has {', '.join(names) if names else 'none'}",
             "make it with 'contextops config set --profile NAME KEY VALUE', "
             "or see all with 'contextops config use'",
+        )
+
+
+def assign_to_template(data: Data, keys: Keys, value: Any) -> None:
+    """Set one value of a template, and make the template where there is none."""
+    _into(data, keys[:-1])[keys[-1]] = value
+
+
+def unset_template(data: Data, keys: Keys) -> None:
+    """Remove a template, or one value of it, and the tables that this leaves empty."""
+    templates = _tables(data, (TEMPLATES,))
+    name, _, unknown = keys[1].rpartition(".")
+    inner = templates.get(name)
+    if keys[1] not in templates and isinstance(inner, dict) and unknown in inner:
+        # What no template can say is removed too, where it is found.
+        keys = (TEMPLATES, name, unknown)
+    require_template(data, keys[1])
+    _removed(data, keys, kept=0)
+
+
+def require_template(data: Data, template: str) -> None:
+    """Fail for a template that the file does not have, and name the nearest that it has."""
+    templates = _tables(data, (TEMPLATES,))
+    if template not in templates:
+        raise ConfigFailure(
+            f"there is no template {template}",
+            f"the config file has {', '.join(templates) or 'none'}",
+            did_you_mean(template, templates)
+            or f"make it with 'contextops config set {TEMPLATES}.NAME.prompt TEXT'",
         )
 
 

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from contextops import markdown
-from contextops.answer import Done, Piece, Reasoning, Text, ToolCall
+from contextops import markdown, tools
+from contextops.answer import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
 from contextops.output import Printer
+from contextops.schema import Schema
 from contextops.store import PartFile
 
 Pieces = Iterator[Piece]
@@ -23,13 +24,25 @@ Response = dict[str, Any]
 Deliver = Callable[[Pieces, Printer], Response]
 
 
-def form(*, as_json: bool, as_json_lines: bool, code: bool, language: str | None) -> Deliver:
+def form(
+    *,
+    as_json: bool,
+    as_json_lines: bool,
+    code: bool,
+    language: str | None,
+    schema: Schema | None = None,
+    with_tools: bool = False,
+) -> Deliver:
     """Choose how to deliver an answer."""
     if code:
         return first_code(language)
+    if schema is not None:
+        return fitting(schema, as_json=as_json)
     if as_json_lines:
         return lines
-    return document if as_json else text
+    if as_json:
+        return document
+    return calls if with_tools else text
 
 
 def text(pieces: Pieces, printer: Printer) -> Response:
@@ -84,8 +97,88 @@ def ending_lines(printer: Printer) -> Iterator[None]:
         raise
 
 
+def calls(pieces: Pieces, printer: Printer) -> Response:
+    """Show the tool calls, one a line, and the text beside them on stderr; else the text.
+
+    The text is held back until then: only the end tells that no call follows.
+    """
+    said: list[str] = []
+    is_called = False
+    response: Response = {}
+    try:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                said.append(piece.content)
+            elif isinstance(piece, Reasoning):
+                printer.reasoning(piece.content)
+            elif isinstance(piece, ToolCall):
+                is_called = True
+            else:
+                response = piece.response
+    except OutputFailure as failure:
+        # Only that it could not be kept: the answer itself is proved.
+        if _is_proved(failure.response):
+            tools.require(failure.response)
+            response = failure.response
+        raise
+    finally:
+        printer.end_reasoning()
+        _show_calls(response, "".join(said), printer, is_called=is_called)
+    return response
+
+
+def _show_calls(response: Response, said: str, printer: Printer, *, is_called: bool) -> None:
+    if is_called:
+        printer.aside(said)
+        if response:
+            printer.json_lines(calls_in(_first(response)))
+    elif said or response:
+        writer = printer.answer()
+        writer.write(said)
+        writer.end()
+
+
 def first_code(language: str | None) -> Deliver:
     """Show nothing but the first fenced block of code, once the answer is whole."""
+
+    def show(response: Response, printer: Printer) -> None:
+        found = markdown.first_code(text_in(_first(response)), language)
+        if found is None:
+            kind = f"{language} block" if language else "block of code"
+            raise NoMatch(
+                f"the answer has no {kind}",
+                "nothing was fenced so",
+                "ask for it",
+                response=response,
+            )
+        _print(found, printer)
+
+    return _once_whole(show)
+
+
+def fitting(schema: Schema, *, as_json: bool) -> Deliver:
+    """Show the answer once it is whole and has been checked; tool calls are shown as such."""
+
+    def show(response: Response, printer: Printer) -> None:
+        try:
+            schema.require(response)
+        except NoMatch:
+            printer.detail(f"* the answer: {text_in(_first(response))}")
+            raise
+        made = calls_in(_first(response))
+        if as_json:
+            printer.json(response)
+        elif made:
+            printer.aside(text_in(_first(response)))
+            printer.json_lines(made)
+        else:
+            _print(text_in(_first(response)), printer)
+
+    return _once_whole(show)
+
+
+def _once_whole(show: Callable[[Response, Printer], None]) -> Deliver:
+    """Show nothing of an answer before all of it is there, and proved."""
 
     def deliver(pieces: Pieces, printer: Printer) -> Response:
         try:
@@ -98,22 +191,17 @@ def first_code(language: str | None) -> Deliver:
         show(response, printer)
         return response
 
-    def show(response: Response, printer: Printer) -> None:
-        answer = response["choices"][0]["message"].get("content") if response["choices"] else ""
-        found = markdown.first_code(answer or "", language)
-        if found is None:
-            kind = f"{language} block" if language else "block of code"
-            raise NoMatch(
-                f"the answer has no {kind}",
-                "nothing was fenced so",
-                "ask for it",
-                response=response,
-            )
-        writer = printer.unrendered()
-        writer.write(found)
-        writer.end()
-
     return deliver
+
+
+def _first(response: Response) -> dict[str, Any]:
+    return response["choices"][0] if response["choices"] else {}
+
+
+def _print(text: str, printer: Printer) -> None:
+    writer = printer.unrendered()
+    writer.write(text)
+    writer.end()
 
 
 @contextmanager

@@ -253,6 +253,15 @@ class Printer:
             self._thinks_aloud = False
             _to_stderr("\n")
 
+    def aside(self, text: str) -> None:
+        """Show what the model said beside that for which stdout is."""
+        if not text:
+            return
+        self._stop_spinner()
+        ending = "" if text.endswith("\n") else "\n"
+        shown = sanitise(text) if self.stderr_is_terminal and not self._raw else text
+        _to_stderr(shown + ending)
+
     def error(self, failure: Failure) -> None:
         """Say in one line what failed."""
         if self.json_messages:

@@ -21,14 +21,18 @@ from contextops.config_file import (
     edit,
     load,
     require_profile,
+    require_template,
     spelling,
     unknown_keys,
+    unknown_keys_of_template,
 )
 from contextops.errors import ConfigFailure, Failure, InputFailure, UsageFailure, reason
 from contextops.settings import (
     FILE,
     KEY_SOURCES,
     SETTINGS,
+    TEMPLATE_SETTINGS,
+    TEMPLATES,
     BaseUrl,
     Origin,
     Setting,
@@ -38,7 +42,9 @@ from contextops.settings import (
     origin_of,
     parse_key,
     redact,
+    setting_of,
 )
+from contextops.template import Template
 
 if TYPE_CHECKING:
     import subprocess
@@ -114,6 +120,7 @@ class Profile(NamedTuple):
     max_body: int
     max_prompt: int
     local_model: Path | None
+    template: Template | None
     key: KeySource | None
     notes: tuple[str, ...]
     origins: Mapping[str, str]
@@ -223,19 +230,22 @@ def gather(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
     file = load(config_path(environ), required=is_config_named(environ))
     name, origin = _profile_name(typed, environ, file.data)
     by_hand, exported, built_in = _typed(typed), _exported(environ), _built_in()
+    template = _of_template(file, typed["template"]) if "template" in typed else {}
     if name == LOCAL:
         _refuse_beside_local(by_hand)
-        # The embedded model is no server: nothing that is exported for one is meant for it.
+        # The embedded model is no server: nothing that is exported for one is meant for it, and
+        # no model that a template names.
         for key in (*_OF_A_SERVER, "model"):
             exported.pop(key, None)
-        levels: tuple[Level, ...] = (by_hand, exported, built_in)
+            template.pop(key, None)
+        levels: tuple[Level, ...] = (by_hand, template, exported, built_in)
     else:
         stored = _stored(file, name, required=origin != BUILT_IN)
-        levels = (by_hand, exported, stored, built_in)
+        levels = (by_hand, template, exported, stored, built_in)
         if "profile" in typed:
-            levels = (by_hand, stored, exported, built_in)
+            levels = (by_hand, template, stored, exported, built_in)
         levels = (*levels, _proxy_of_environment(levels, environ))
-    notes = unknown_keys(file, name)
+    notes = [*unknown_keys(file, name), *unknown_keys_of_template(file, typed.get("template", ""))]
     return Sources(name, origin, levels, tuple(notes), file)
 
 
@@ -304,10 +314,26 @@ def _stored(file: ConfigFile, profile: str, *, required: bool) -> Level:
     if required and profile != DEFAULT:
         require_profile(file.data, profile)
     origin = f"{file.path} [profiles.{profile}]"
+    return _level(file.profile(profile) or {}, SETTINGS, origin)
+
+
+def _of_template(file: ConfigFile, name: str) -> Level:
+    """Give all that a template says, also what is no setting of a profile."""
+    if not name:
+        raise UsageFailure("cannot use --template", "its name is empty", "give it a name")
+    require_template(file.data, name)
+    return _level(file.templates[name], TEMPLATE_SETTINGS, _origin_of_template(file, name))
+
+
+def _origin_of_template(file: ConfigFile, name: str) -> str:
+    return f"{file.path} [{TEMPLATES}.{name}]"
+
+
+def _level(data: Data, known: Mapping[str, Setting], origin: str) -> Level:
     return {
-        name: Given(SETTINGS[name], value, STORED, origin)
-        for name, value in (file.profile(profile) or {}).items()
-        if name in SETTINGS
+        name: Given(known[name], value, STORED, origin)
+        for name, value in data.items()
+        if name in known
     }
 
 
@@ -382,6 +408,32 @@ def look_up(found: Mapping[str, InForce], keys: Sequence[str]) -> InForce | None
     return InForce(value, _as_text(value), origin) if value != {} else None
 
 
+def templates_in_force(sources: Sources) -> dict[tuple[str, ...], InForce]:
+    """Give what every template says, by its dotted key; a table has one entry a name."""
+    found: dict[tuple[str, ...], InForce] = {}
+    for template in sources.file.templates:
+        for name, given in _of_template(sources.file, template).items():
+            entries: dict[tuple[str, ...], Any] = {(): given.raw}
+            if given.setting.is_table:
+                entries = {(key,): value for key, value in given.raw.items()}
+            for inner, value in entries.items():
+                keys = (TEMPLATES, template, name, *inner)
+                found[keys] = InForce(value, _as_text(value), given.origin)
+    return found
+
+
+def look_up_in_template(sources: Sources, keys: Sequence[str]) -> InForce | None:
+    """Give what a template says under a dotted key; its own name gives the whole of it."""
+    _, template, *inner = keys
+    require_template(sources.file.data, template)
+    said = _of_template(sources.file, template)
+    value: Any = {name: given.raw for name, given in said.items()}
+    for part in inner:
+        value = value.get(part) if isinstance(value, dict) else None
+    origin = _origin_of_template(sources.file, template)
+    return InForce(value, _as_text(value), origin) if value not in (None, {}) else None
+
+
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else jsontext.dumps(value)
 
@@ -402,7 +454,8 @@ def resolve(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     """Settle every setting.
 
     1. The profile: ``--profile``, CONTEXTOPS_PROFILE, ``default_profile``, ``default``.
-    2. The levels: typed, exported, stored, built in; a typed profile's values before the exported.
+    2. The levels: typed, exported, stored, built in; the values of a template and of a profile that
+       are typed before the exported.
     3. The address, and the path of its API: a stronger address brings its own.
     4. The key and the secret headers: each only to the origin that it was given for.
     5. No key over plain http to a public address, unless that is allowed.
@@ -426,6 +479,7 @@ def resolve(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
         ca_bundle=_file(sources, "ca_bundle", environ),
         client_cert=_file(sources, "client_cert", environ),
         local_model=_local_model(environ),
+        template=_template(sources, typed["template"], environ) if "template" in typed else None,
         origins={name: entry.origin for name, entry in in_force(sources).items()},
         **{name: _value(sources, name) for name in _PLAIN},
     )
@@ -554,6 +608,16 @@ def _system(sources: Sources, environ: Mapping[str, str]) -> str | None:
             return text or None
         why = f"it is larger than {limit} bytes"
     raise InputFailure(f"cannot read {path}", why, f"correct system of {given.origin}")
+
+
+def _template(sources: Sources, name: str, environ: Mapping[str, str]) -> Template:
+    system = sources.first("system")
+    return Template(
+        name=name,
+        prompt=_value(sources, "prompt") or "",
+        schema=_file(sources, "schema", environ),
+        says_system=bool(system and system.origin == _origin_of_template(sources.file, name)),
+    )
 
 
 def _read_limited(path: Path, limit: int) -> bytes:
@@ -772,9 +836,10 @@ def change_config(
 
 def storable(keys: Sequence[str], value: Any) -> Any:
     """Make a path that is typed absolute: a stored one would begin at the config file's folder."""
-    if keys[0] == "system" and value.startswith("@"):
+    setting, inner = setting_of(tuple(keys))
+    if setting.name == "system" and value.startswith("@"):
         return f"@{_absolute(value[1:])}"
-    return _absolute(value) if SETTINGS[keys[0]].kind is FILE else value
+    return _absolute(value) if setting.kind is FILE and not inner else value
 
 
 def _absolute(text: str) -> str:

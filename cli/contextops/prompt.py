@@ -9,6 +9,7 @@ from contextops import jsontext
 from contextops.errors import InputFailure, UsageFailure
 from contextops.settings import parse_parameter
 from contextops.sources import STANDARD_INPUT, Sources, is_meant
+from contextops.template import INPUT, is_name
 
 Message = dict[str, Any]
 
@@ -32,17 +33,25 @@ def claims(words: Sequence[str], *paths: str | None) -> bool:
     return bool(claimed)
 
 
-def gather(words: Sequence[str], files: Sequence[str], sources: Sources, *, stdin: bool) -> str:
+def gather(
+    words: Sequence[str],
+    files: Sequence[str],
+    sources: Sources,
+    *,
+    stdin: bool,
+    has_more: bool = False,
+) -> str:
     """Join the words, then standard input, then each file in its frame, a blank line between.
 
     ``-`` as the only word means standard input, a terminal too; ``stdin`` tells whether it is read
-    without being named, where it is meant. Raises ``InputFailure`` for what cannot be read.
+    without being named, where it is meant; ``has_more``, whether this would be a prompt without it.
+    Raises ``InputFailure`` for what cannot be read.
     """
     if list(words) == [STANDARD_INPUT]:
         parts = [sources.text_of(STANDARD_INPUT)]
     else:
         parts = [_argument("the prompt", " ".join(words))]
-        if stdin and is_meant(has_words=bool(words or files)):
+        if stdin and is_meant(has_words=bool(words or files or has_more)):
             parts.append(sources.text_of(STANDARD_INPUT))
     parts = [part for part in parts if part.strip()]
     return "\n\n".join([*parts, *(framed(path, sources.text_of(path)) for path in files)])
@@ -171,6 +180,29 @@ def parameters(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]
             raise UsageFailure(f"{name} is given twice", "by two flags", "leave one out")
         read[name] = parse_parameter(text)
     return read
+
+
+def variables(typed: Sequence[str]) -> dict[str, str]:
+    """Read the ``NAME=VALUE`` pairs that fill a template; raises ``UsageFailure``."""
+    read: dict[str, str] = {}
+    for pair in typed:
+        name, equals, value = _argument("--var", pair).partition("=")
+        if not equals or not is_name(name):
+            why = f"{pair}: a name is letters, digits and _"
+            raise UsageFailure("--var is not NAME=VALUE", why, "try: --var language=French")
+        if name == INPUT:
+            raise UsageFailure(f"--var cannot set {INPUT}", "it is the prompt", "give it as words")
+        if name in read:
+            raise UsageFailure(f"{name} is given twice", "by two --var", "leave one out")
+        read[name] = value
+    return read
+
+
+def require_once(parameters: Mapping[str, Any], **flags: Any) -> None:
+    """Refuse a parameter that a flag of its own sets too; raises ``UsageFailure``."""
+    for name, value in flags.items():
+        if value is not None and name in parameters:
+            raise UsageFailure(f"{name} is given twice", "by two flags", "leave one out")
 
 
 _OTHER_WAYS = {

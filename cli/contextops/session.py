@@ -126,8 +126,13 @@ def messages(records: Sequence[Record]) -> list[Message]:
 
 
 def _is_complete(turn: Sequence[Record]) -> bool:
-    """Tell whether a turn is sent again; a crash may have kept a question without its answer."""
-    is_answered = turn[0]["role"] != "user" or turn[-1]["role"] == "assistant"
+    """Tell whether a turn is sent again; a crash may have kept a question without its answer.
+
+    Nor are tool calls without results an answer: there are servers that refuse those.
+    """
+    last = turn[-1]
+    is_answered = turn[0]["role"] != "user" or last["role"] == "assistant"
+    is_answered = is_answered and not last.get("tool_calls")
     return is_answered and all(record.get("complete", True) for record in turn)
 
 

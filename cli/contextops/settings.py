@@ -510,6 +510,7 @@ def _kind_with_unit(check: Callable[[Any], Any]) -> Kind:
 
 TEXT = _kind_of_text(str.strip)
 PROMPT = Kind(_check_prompt, _check_prompt)
+WORDS = _kind_of_text(str)
 FILE = _kind_of_text(str)
 URL = _kind_of_text(normalise_base_url)
 API_PATH = _kind_of_text(_parse_api_path)
@@ -645,9 +646,27 @@ KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
 """Where a key can come from; they count as one setting."""
 
 
+TEMPLATES = "templates"
+"""The table of the config file that holds, by name, what can be asked again and again."""
+
+TEMPLATE_SETTINGS: Mapping[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("prompt", WORDS, "the prompt, with {input} and other {fields}"),
+        SETTINGS["system"],
+        SETTINGS["model"],
+        SETTINGS["params"],
+        Setting("schema", FILE, "the JSON schema that the answer has to fit", flag="--schema"),
+    )
+}
+"""What a template can say."""
+
+
 def split_key(key: str) -> tuple[str, ...]:
     """Read a dotted key; a header's name may hold dots, so nothing lies below it."""
     name, *inner = key.split(".")
+    if name == TEMPLATES:
+        return (TEMPLATES, *_split_template_key(inner))
     if name not in SETTINGS:
         # A key of the other kind, in the wrong place, is not repeated.
         raise ValueError(f"there is no setting {redact(name)}")
@@ -658,14 +677,33 @@ def split_key(key: str) -> tuple[str, ...]:
     return (name, ".".join(inner)) if inner and SETTINGS[name].kind is HEADERS else (name, *inner)
 
 
+def _split_template_key(parts: list[str]) -> tuple[str, ...]:
+    """Read NAME or NAME.KEY: a name may hold dots, and ends before the first part that is a key."""
+    if not parts or not all(parts):
+        raise ValueError(f"a key of a template is written {TEMPLATES}.NAME.KEY")
+    ends = (place for place, part in enumerate(parts) if place and part in TEMPLATE_SETTINGS)
+    end = next(ends, len(parts))
+    key = parts[end:]
+    if key[1:] and not TEMPLATE_SETTINGS[key[0]].is_table:
+        raise ValueError(f"{key[0]} has nothing below it")
+    return (".".join(parts[:end]), *key)
+
+
+def setting_of(keys: tuple[str, ...]) -> tuple[Setting, tuple[str, ...]]:
+    """Give the setting that a key is about, and what of the key lies below it."""
+    if keys[0] == TEMPLATES:
+        return TEMPLATE_SETTINGS[keys[2]], keys[3:]
+    return SETTINGS[keys[0]], keys[1:]
+
+
 def keep(keys: tuple[str, ...], text: str) -> Any:
     """Read text as the value that a file keeps under these keys."""
-    setting = SETTINGS[keys[0]]
-    if len(keys) == 1:
+    setting, inner = setting_of(keys)
+    if not inner:
         value = setting.check(setting.kind.keep(text))
         return value.shortest if setting.kind is URL else setting.kind.keep(text)
     value = whole = parse_parameter(text) if setting.kind is PARAMS else text.strip()
-    for key in reversed(keys[1:]):
+    for key in reversed(inner):
         whole = {key: whole}
     setting.check(whole)
     return value

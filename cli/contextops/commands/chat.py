@@ -1,17 +1,21 @@
 """``contextops chat``: ask a model."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from contextops import delivery, prompt, session
+from contextops import delivery, prompt, schema, session, tools
+from contextops.answer import Piece
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, group
 from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 from contextops.sources import Sources
+from contextops.template import Template
 
 app = group("chat", "Ask a model.")
 
@@ -81,6 +85,22 @@ def send(
             help="Go on with this conversation, and keep it; a path ends in .jsonl.",
         ),
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            metavar="NAME",
+            help="Fill this template of the config file with the prompt.",
+        ),
+    ] = None,
+    variables: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--var",
+            metavar="NAME=VALUE",
+            help="What its field {NAME} becomes; may be given again.",
+        ),
+    ] = None,
     encoding: Annotated[
         str,
         typer.Option(
@@ -99,6 +119,30 @@ def send(
     extract_lang: Annotated[
         str | None,
         typer.Option("--extract-lang", metavar="LANG", help="The same, of this language."),
+    ] = None,
+    schema_file: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="FILE",
+            help="Have JSON that fits this JSON Schema, or exit 12; '-': standard input.",
+        ),
+    ] = None,
+    tools_file: Annotated[
+        str | None,
+        typer.Option(
+            "--tools",
+            metavar="FILE",
+            help="Offer this JSON array of tools, and print the calls; '-': standard input.",
+        ),
+    ] = None,
+    tool_choice: Annotated[
+        str | None,
+        typer.Option(
+            "--tool-choice",
+            metavar="auto|none|required|NAME",
+            help="Which of them may or must be called.  [the server's own]",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -149,31 +193,57 @@ def send(
             (code, "-x", as_json, "--json"),
             (code, "-x", as_json_lines, "--jsonl"),
             (output is not None, "-o", as_json_lines, "--jsonl"),
+            (code, "-x", schema_file is not None, "--schema"),
+            (code, "-x", tools_file is not None, "--tools"),
+            (schema_file is not None, "--schema", as_json_lines, "--jsonl"),
             (messages is not None, "--messages", session_name is not None, "--session"),
             (dry_run, "--dry-run", output is not None, "-o"),
         )
-        if curl and not dry_run:
-            raise UsageFailure("--curl goes with --dry-run", remedy="add --dry-run")
-        claimed = prompt.claims(words or [], messages, *(files or []), *(images or []))
+        _need(
+            (curl, "--curl", dry_run, "--dry-run"),
+            (tool_choice is not None, "--tool-choice", tools_file is not None, "--tools"),
+        )
+        named = (messages, schema_file, tools_file)
+        claimed = prompt.claims(words or [], *named, *(files or []), *(images or []))
         if claimed and no_stdin:
             raise UsageFailure("'-' and -n exclude each other", remedy="leave one out")
         flags = {"temperature": temperature, "max_tokens": max_tokens}
         parameters = prompt.parameters(param or [], flags)
+        prompt.require_once(
+            parameters, response_format=schema_file, tools=tools_file, tool_choice=tool_choice
+        )
         runtime.keep(model=model, system=system, params=parameters, session=session_name)
+        runtime.keep(template=template)
         profile, printer = runtime.profile, runtime.printer
+        values = _variables(variables or [], profile.template)
+        schema_file = schema_file or _schema_of(profile.template)
+        _exclude(
+            (code, "-x", schema_file is not None, "the template's schema"),
+            (schema_file is not None, "the template's schema", as_json_lines, "--jsonl"),
+        )
+        prompt.require_once(parameters, response_format=schema_file)
         if output is None:
             printer.require_stdout()
 
         sources = Sources(limit=profile.max_prompt, note=printer.note, encoding=encoding)
+        form = schema.read(schema_file, sources) if schema_file is not None else None
+        asked = _asked(form, tools_file, tool_choice, sources)
         conversation = _conversation(runtime, messages, sources, typed_system=system is not None)
-        text = prompt.gather(words or [], files or [], sources, stdin=not (no_stdin or claimed))
+        text = prompt.gather(
+            words or [],
+            files or [],
+            sources,
+            stdin=not (no_stdin or claimed),
+            has_more=_speaks(profile.template),
+        )
+        text = _filled(profile.template, values, text, has_images=bool(images))
         prompt.require(text, has_more=bool(images or conversation.stands_alone))
         if text or images:
             conversation.ask(prompt.content(text, images or [], sources))
         body = prompt.body(
             model=_offline_model(runtime) if dry_run else runtime.model,
             messages=conversation.messages(),
-            params=profile.params,
+            params={**profile.params, **asked},
             stream=stream,
             shows_usage=usage or as_json or as_json_lines or conversation.is_kept,
         )
@@ -181,16 +251,24 @@ def send(
             _show_request(runtime, body, as_curl=curl)
             return
 
-        form = delivery.form(
-            as_json=as_json, as_json_lines=as_json_lines, code=code, language=extract_lang
+        deliver = delivery.form(
+            as_json=as_json,
+            as_json_lines=as_json_lines,
+            code=code,
+            language=extract_lang,
+            schema=form,
+            with_tools=tools_file is not None,
         )
-        whole = code or output is not None
+        whole = code or output is not None or form is not None
         if output is not None:
             printer = stack.enter_context(delivery.to_file(printer, output))
         stack.enter_context(printer.waiting())
-        answer = runtime.client.chat(body, allow_truncated=allow_truncated, whole=whole)
-        pieces = stack.enter_context(closing(conversation.recorded(answer, body["model"])))
-        response = form(pieces, printer)
+        ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=whole)
+        answer = schema.ask(ask, body, form, printer.note) if form else ask(body)
+        pieces: Iterator[Piece] = stack.enter_context(
+            closing(conversation.recorded(answer, body["model"]))
+        )
+        response = deliver(tools.checked(pieces) if tools_file is not None else pieces, printer)
         if usage:
             printer.usage(_tokens(response))
 
@@ -203,11 +281,63 @@ def _exclude(*pairs: tuple[bool, str, bool, str]) -> None:
             )
 
 
+def _need(*pairs: tuple[bool, str, bool, str]) -> None:
+    for first, first_flag, second, second_flag in pairs:
+        if first and not second:
+            raise UsageFailure(f"{first_flag} goes with {second_flag}", remedy=f"add {second_flag}")
+
+
+def _asked(
+    form: schema.Schema | None, tools_file: str | None, tool_choice: str | None, sources: Sources
+) -> dict[str, Any]:
+    """Give the parameters that ask for a form and offer tools."""
+    asked: dict[str, Any] = {}
+    if form is not None:
+        asked["response_format"] = form.response_format
+    if tools_file is not None:
+        asked["tools"] = tools.read(tools_file, sources)
+    if tool_choice is not None:
+        asked["tool_choice"] = tools.choice(tool_choice, asked["tools"])
+    return asked
+
+
+def _variables(typed: list[str], template: Template | None) -> dict[str, str]:
+    """Read what fills the template, and see that it is all, before anything else is read."""
+    if typed and template is None:
+        raise UsageFailure("--var goes with --template", remedy="add --template NAME")
+    values = prompt.variables(typed)
+    if template:
+        template.check(values)
+    return values
+
+
+def _schema_of(template: Template | None) -> str | None:
+    return str(template.schema) if template and template.schema else None
+
+
+def _speaks(template: Template | None) -> bool:
+    """Tell whether a template is a prompt without any input."""
+    return bool(template and template.prompt.strip() and not template.takes_input)
+
+
+def _filled(
+    template: Template | None, values: dict[str, str], text: str, *, has_images: bool
+) -> str:
+    if template is None:
+        return text
+    if template.takes_input:
+        prompt.require(text, has_more=has_images)
+    return template.fill(values, text)
+
+
 def _conversation(
     runtime: Runtime, messages: str | None, sources: Sources, *, typed_system: bool
 ) -> session.Conversation:
     """Take up what comes before the prompt: messages of a file, a session, or nothing."""
     system = runtime.profile.system
+    template = runtime.profile.template
+    # A template is typed, and so is what it says.
+    typed_system = typed_system or bool(template and template.says_system)
     if messages is not None:
         given = prompt.read_messages(messages, sources)
         return session.Conversation(given=given, system=system, typed_system=typed_system)

@@ -12,7 +12,18 @@ from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailu
 from contextops.options import AsJson, Command, OnlineCommand, group
 from contextops.output import sanitise
 from contextops.runtime import Runtime
-from contextops.settings import HEADERS, KEY_SOURCES, SETTINGS, is_secret_name, keep, split_key
+from contextops.settings import (
+    HEADERS,
+    KEY_SOURCES,
+    SETTINGS,
+    TEMPLATE_SETTINGS,
+    TEMPLATES,
+    is_secret_name,
+    keep,
+    redact,
+    setting_of,
+    split_key,
+)
 from contextops.sources import STANDARD_INPUT, Sources
 
 app = group("config", "See and change the settings.")
@@ -38,12 +49,14 @@ def set_values(
 ) -> None:
     """Store settings.
 
-    They go to the profile in use, or to the one of --profile, which may be new.
+    They go to the profile in use, or to the one of --profile, which may be new; what begins with
+    templates.NAME goes to that template.
 
     \b
     contextops config set base_url=https://ai.example.com model=llama3.1
     pass show contextops | contextops config set api_key -
     contextops config set --profile home params.temperature 0.2
+    contextops config set templates.brief.prompt 'Say in one line: {input}'
     """
     runtime: Runtime = ctx.obj
     pairs = _pairs(words)
@@ -51,6 +64,7 @@ def set_values(
     values = {keys: _kept(keys, text) for keys, text in texts.items()}
     _refuse_two_keys(values)
     default_profile = values.pop((_DEFAULT_PROFILE,), None)
+    in_templates = {keys: values.pop(keys) for keys in list(values) if keys[0] == TEMPLATES}
     notes: list[str] = []
 
     def change(data: config_file.Data) -> None:
@@ -59,6 +73,8 @@ def set_values(
         for keys, value in values.items():
             left = config_file.assign(data, profile, keys, value)
             notes.extend(f"{keys[0]} takes the place of {name}" for name in left)
+        for keys, value in in_templates.items():
+            config_file.assign_to_template(data, keys, value)
         if default_profile is not None:
             config_file.use(data, default_profile)
 
@@ -84,14 +100,28 @@ def _pairs(words: list[str]) -> dict[Keys, str]:
     if "=" not in words[0]:
         if len(words) != 2:
             raise UsageFailure("cannot tell keys from values", "write KEY VALUE, or KEY=VALUE ...")
-        return {_keys(words[0]): words[1]}
+        return {_keys_to_set(words[0]): words[1]}
     pairs: dict[Keys, str] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
             raise UsageFailure("cannot tell keys from values", "one word is not KEY=VALUE")
-        pairs[_keys(key)] = text
+        pairs[_keys_to_set(key)] = text
     return pairs
+
+
+def _keys_to_set(key: str) -> Keys:
+    """Refuse the name of a template alone, or with a key that no template has."""
+    keys = _keys(key)
+    if keys[0] == TEMPLATES and len(keys) == 2:
+        _name, dot, last = keys[1].rpartition(".")
+        hint = config_file.did_you_mean(last, TEMPLATE_SETTINGS) if dot else ""
+        raise UsageFailure(
+            f"{redact(key)} is no setting of a template",
+            f"there are {', '.join(TEMPLATE_SETTINGS)}",
+            hint or f"write {TEMPLATES}.NAME.KEY",
+        )
+    return keys
 
 
 def _keys(key: str) -> Keys:
@@ -107,6 +137,8 @@ def _no_such_key(key: str, error: ValueError) -> UsageFailure:
     parameters = [f"params.{name}" for name in ("temperature", "max_tokens", "top_p", "seed")]
     if f"params.{key}" in parameters:
         return UsageFailure(str(error), remedy=f"did you mean params.{key}?")
+    if key.partition(".")[0] == TEMPLATES:
+        return UsageFailure(str(error), remedy="see them all with 'contextops config list'")
     hint = config_file.did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
     return UsageFailure(
         str(error), remedy=hint or "see them all with 'contextops help environment'"
@@ -151,7 +183,8 @@ def _kept(keys: Keys, text: str) -> Any:
     except ValueError as error:
         remedy = "" if text else f"to have none: contextops config unset {'.'.join(keys)}"
         what = f"cannot set {'.'.join(keys)}"
-        raise profiles.bad_value(SETTINGS[keys[0]], what, str(error), remedy, typed=True) from None
+        setting, _inner = setting_of(keys)
+        raise profiles.bad_value(setting, what, str(error), remedy, typed=True) from None
 
 
 def _refuse_two_keys(values: dict[Keys, Any]) -> None:
@@ -167,7 +200,12 @@ def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
     is none.
     """
     runtime: Runtime = ctx.obj
-    found = profiles.look_up(_in_force(runtime), _readable(key))
+    keys = _readable(key)
+    sources = _sources(runtime)
+    if keys[0] == TEMPLATES:
+        found = profiles.look_up_in_template(sources, keys)
+    else:
+        found = profiles.look_up(profiles.in_force(sources), keys)
     if found is None:
         raise ConfigFailure(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
     if as_json:
@@ -180,10 +218,12 @@ def _readable(key: str) -> Keys:
     return (key,) if key == "profile" else _keys(key)
 
 
-def _in_force(runtime: Runtime) -> dict[str, profiles.InForce]:
+def _sources(runtime: Runtime) -> profiles.Sources:
     sources = profiles.gather(runtime.typed)
     _note(runtime, sources.notes)
-    return profiles.in_force(sources)
+    for template in sources.file.templates:
+        _note(runtime, config_file.unknown_keys_of_template(sources.file, template))
+    return sources
 
 
 @app.command("list", cls=OnlineCommand)
@@ -194,14 +234,18 @@ def list_values(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the values in force.
+    """List the values in force, and the templates.
 
     They are a table on a terminal, and 'key = value' lines in a pipe.
     """
     runtime: Runtime = ctx.obj
-    found = _in_force(runtime)
+    sources = _sources(runtime)
+    settings, templates = profiles.in_force(sources), profiles.templates_in_force(sources)
+    found = {**settings, **{".".join(keys): each for keys, each in templates.items()}}
     if as_json:
-        runtime.printer.json(_nested(found, show_origin=show_origin))
+        # A header's name may hold dots, and so may a template's.
+        paths = {tuple(key.split(".", 1)): each for key, each in settings.items()}
+        runtime.printer.json(_nested({**paths, **templates}, show_origin=show_origin))
     elif runtime.printer.stdout_is_terminal:
         header = ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE")
         rows = [(key, each.shown, each.origin)[: len(header)] for key, each in found.items()]
@@ -216,15 +260,14 @@ def _line(key: str, each: profiles.InForce, show_origin: bool) -> str:
     return f"{each.origin}\t{line}" if show_origin else line
 
 
-def _nested(found: Mapping[str, profiles.InForce], *, show_origin: bool) -> dict[str, Any]:
+def _nested(found: Mapping[Keys, profiles.InForce], *, show_origin: bool) -> dict[str, Any]:
     document: dict[str, Any] = {}
-    for key, each in found.items():
+    for keys, each in found.items():
+        table = document
+        for key in keys[:-1]:
+            table = table.setdefault(key, {})
         value = {"value": each.value, "origin": each.origin} if show_origin else each.value
-        name, dot, inner = key.partition(".")
-        if dot:
-            document.setdefault(name, {})[inner] = value
-        else:
-            document[key] = value
+        table[keys[-1]] = value
     return document
 
 
@@ -236,10 +279,11 @@ def unset_values(
         typer.Argument(metavar="[KEY]...", help="Settings to remove.", show_default=False),
     ] = None,
 ) -> None:
-    """Remove settings, or a profile.
+    """Remove settings, a template, or a profile.
 
     \b
     contextops config unset model
+    contextops config unset templates.brief     removes the whole template
     contextops config unset --profile home      removes the whole profile
     """
     runtime: Runtime = ctx.obj
@@ -264,6 +308,9 @@ def _remove(runtime: Runtime, data: config_file.Data, key: str) -> None:
     """Remove a key; one that no setting has is removed too, where it is found."""
     if key == _DEFAULT_PROFILE:
         data.pop(key, None)
+        return
+    if key.startswith(f"{TEMPLATES}."):
+        config_file.unset_template(data, _keys(key))
         return
     profile = profiles.profile_to_change(runtime.typed, data, may_be_new=False)
     try:

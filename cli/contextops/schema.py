@@ -1,0 +1,241 @@
+"""An answer of one form: what asks for it, and what checks that it came.
+
+A server that takes ``response_format`` holds its model to the schema. One that refuses it, or does
+as if it had not seen it, is asked once more in words. What comes is checked here either way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contextops import jsontext
+from contextops.answer import Done, Piece, Reasoning, calls_in, text_in
+from contextops.errors import InputFailure, NoMatch, Rejected
+from contextops.sources import STANDARD_INPUT, Sources
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+Body = Mapping[str, Any]
+Response = dict[str, Any]
+
+
+Ask = Callable[[Body], Iterator[Piece]]
+"""A way to send a body, which gives the pieces of the answer."""
+
+
+_RESPONSE_FORMAT = "response_format"
+_NAMED = re.compile(r"response_?format|json_schema", re.IGNORECASE)
+_ORDER = (
+    "Answer with one JSON value that fits this JSON Schema, and with nothing else: no explanation, "
+    "no code fence."
+)
+# OpenAI's rule for the name of a schema.
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+_LONGEST_NAME = 64
+
+_MAX_FAULT = 500
+
+
+class Schema:
+    """Hold one JSON Schema, and check answers by it; nothing that it refers to is fetched."""
+
+    def __init__(self, name: str, value: dict[str, Any], validator: Validator) -> None:
+        self._name = name
+        self._value = value
+        self._validator = validator
+
+    @property
+    def response_format(self) -> dict[str, Any]:
+        """Give the parameter that asks for the form."""
+        title = self._value.get("title")
+        name = title if isinstance(title, str) and title.strip() else Path(self._name).stem
+        name = _NO_NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "answer"
+        asked = {"name": name, "schema": self._value, "strict": True}
+        return {"type": "json_schema", "json_schema": asked}
+
+    def in_words(self, body: Body) -> dict[str, Any]:
+        """Give the same request with the schema in the system message, which may be a new one."""
+        order = f"{_ORDER}\n\n{jsontext.dumps(self._value)}"
+        plain = {name: value for name, value in body.items() if name != _RESPONSE_FORMAT}
+        return {**plain, "messages": _with_order(list(body["messages"]), order)}
+
+    def require(self, response: Response) -> None:
+        """Raise ``NoMatch`` where an answer does not fit; tool calls are none."""
+        for text in _answers(response):
+            self._require_text(text, response)
+
+    def _require_text(self, text: str, response: Response) -> None:
+        what = f"the answer does not fit {self._name}"
+        remedy = "try again, or see the answer with -v"
+        try:
+            fault = self._first_fault(jsontext.loads(text))
+        except ValueError as error:
+            raise NoMatch(what, f"it is no JSON: {error}", remedy, response=response) from None
+        if fault:
+            raise NoMatch(what, fault, remedy, response=response)
+
+    def _first_fault(self, value: Any) -> str | None:
+        """Name the fault that stands first in the document, None where there is none."""
+        from referencing.exceptions import Unresolvable
+
+        try:
+            faults = list(self._validator.iter_errors(value))
+        except Unresolvable as error:
+            raise _unknown(self._name, error.ref) from None
+        except (RecursionError, ArithmeticError):
+            return "it cannot be checked: it is nested too deep, or has too large a number"
+        if not faults:
+            return None
+        first = min(faults, key=lambda fault: _place(value, fault.absolute_path))
+        pointer = jsontext.dumps(_pointer(first.absolute_path))
+        return f"at {pointer}: {first.message[:_MAX_FAULT]}"
+
+
+def read(path: str, sources: Sources) -> Schema:
+    """Read a JSON Schema; raises ``InputFailure`` for what is none."""
+    name = "standard input" if path == STANDARD_INPUT else path
+    try:
+        value = jsontext.loads(sources.text_of(path))
+    except ValueError as error:
+        raise InputFailure(f"{name} is no JSON", str(error), "give a JSON Schema") from None
+    if not isinstance(value, dict):
+        raise _no_schema(name, "it is no JSON object")
+    return Schema(name, value, _validator(name, value))
+
+
+def _validator(name: str, value: dict[str, Any]) -> Validator:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    kind: Any = Draft202012Validator
+    if "$schema" in value:
+        known = isinstance(value["$schema"], str)
+        # The stubs do not know that a draft without a name here is answered with the default.
+        kind = validator_for(value, default=None) if known else None  # type: ignore[arg-type]
+    if kind is None:
+        raise _no_schema(name, f"no draft is called {jsontext.dumps(value['$schema'])}")
+    try:
+        kind.check_schema(value)
+    except SchemaError as error:
+        place = jsontext.dumps(_pointer(error.absolute_path))
+        raise _no_schema(name, f"at {place}: {error.message[:_MAX_FAULT]}") from None
+    # A registry of its own, as the one that is there otherwise fetches what it does not have.
+    validator: Validator = kind(value, registry=Registry())
+    try:
+        _require_known(name, value)
+        # Once on nothing: a reference to itself shows, and those behind words that no draft has.
+        any(validator.iter_errors(None))
+    except Unresolvable as error:
+        raise _unknown(name, error.ref) from None
+    except RecursionError:
+        raise _no_schema(name, "it refers to itself without end") from None
+    return validator
+
+
+def _require_known(name: str, value: dict[str, Any]) -> None:
+    """Look up every reference before anything is sent."""
+    from jsonschema_specifications import REGISTRY
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012, specification_with
+
+    drafts = specification_with(value["$schema"]) if "$schema" in value else DRAFT202012
+    resource = drafts.create_resource(value)
+    waiting: list[tuple[Any, Any]] = [(REGISTRY.resolver_with_root(resource), resource)]
+    while waiting:
+        resolver, part = waiting.pop()
+        told = part.contents if isinstance(part.contents, dict) else {}
+        for word in ("$ref", "$dynamicRef"):
+            if isinstance(told.get(word), str):
+                try:
+                    resolver.lookup(told[word])
+                except Unresolvable:
+                    raise _unknown(name, told[word]) from None
+        waiting.extend((resolver.in_subresource(below), below) for below in part.subresources())
+
+
+def _unknown(name: str, reference: str) -> InputFailure:
+    return _no_schema(name, f"it refers to {reference}, which is not in it")
+
+
+def _no_schema(name: str, why: str) -> InputFailure:
+    return InputFailure(f"{name} is no JSON Schema", why, "correct it")
+
+
+def _pointer(path: Any) -> str:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return "".join(f"/{step}" for step in steps)
+
+
+def _place(document: Any, path: Any) -> tuple[int, ...]:
+    """Say where in a document a path leads, so that what is written first sorts first."""
+    place = []
+    for step in path:
+        place.append(list(document).index(step) if isinstance(document, dict) else step)
+        document = document[step]
+    return tuple(place)
+
+
+def _with_order(messages: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
+    """Add to the first message where it is the system's: a second one is not for every model."""
+    if not messages or messages[0]["role"] not in ("system", "developer"):
+        return [{"role": "system", "content": order}, *messages]
+    said = messages[0]["content"]
+    if isinstance(said, list):
+        said = [*said, {"type": "text", "text": order}]
+    else:
+        said = f"{said}\n\n{order}" if said else order
+    return [{**messages[0], "content": said}, *messages[1:]]
+
+
+def ask(
+    ask_server: Ask, body: Body, schema: Schema, note: Callable[[str], None]
+) -> Iterator[Piece]:
+    """Ask for the form with ``response_format``, and in words where the server does not take it."""
+    # The words of a first answer may not be those that count.
+    held: list[Piece] = []
+    why = ""
+    try:
+        for piece in ask_server(body):
+            if isinstance(piece, Reasoning):
+                yield piece
+            else:
+                held.append(piece)
+            if isinstance(piece, Done) and _is_ignored(piece.response):
+                why = "the server ignored response_format"
+    except GeneratorExit:
+        raise
+    except BaseException as ended:
+        if not (isinstance(ended, Rejected) and _NAMED.search(ended.why)):
+            # Who keeps the conversation keeps what came.
+            yield from held
+            raise
+        why = f"the server refused response_format ({ended.why})"
+    if not why:
+        yield from held
+        return
+    note(f"{why}; asking again with the schema in the system message")
+    yield from ask_server(schema.in_words(body))
+
+
+def _is_ignored(response: Response) -> bool:
+    """Tell whether an answer is no JSON at all."""
+    for text in _answers(response):
+        try:
+            jsontext.loads(text)
+        except ValueError:
+            return True
+    return False
+
+
+def _answers(response: Response) -> Iterator[str]:
+    """Give the text of each choice that calls no tool."""
+    for choice in response["choices"] or [{}]:
+        if not calls_in(choice):
+            yield text_in(choice)

@@ -1,0 +1,109 @@
+"""Functions that a model may call: what is offered to it, and what it calls.
+
+Nothing is executed here. Who asked gets the calls, and answers them in the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from contextops import jsontext
+from contextops.answer import Done, Piece, calls_in
+from contextops.errors import InputFailure, NoMatch, Truncated, UsageFailure
+from contextops.sources import STANDARD_INPUT, Sources
+
+Tool = dict[str, Any]
+
+_CHOICES = ("auto", "none", "required")
+
+
+def read(path: str, sources: Sources) -> list[Tool]:
+    """Read a JSON array of tools; raises ``InputFailure`` with the index of a wrong one."""
+    name = "standard input" if path == STANDARD_INPUT else path
+    try:
+        value = jsontext.loads(sources.text_of(path))
+    except ValueError as error:
+        raise InputFailure(f"{name} is no JSON", str(error), "give an array of tools") from None
+    if not isinstance(value, list):
+        raise InputFailure(f"{name} is no array of tools", "it is no JSON array")
+    names: set[str] = set()
+    for index, tool in enumerate(value):
+        wrong = _fault(tool, names)
+        if wrong:
+            raise InputFailure(f"tool {index} of {name} is no tool", wrong)
+    return value
+
+
+def _fault(tool: Any, names: set[str]) -> str | None:
+    """Say what keeps a value from being a tool beside those with these names, and add its own."""
+    if not isinstance(tool, dict):
+        return "it is no object"
+    if tool.get("type") != "function":
+        return 'its type is not "function"'
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        return "its function is no object"
+    name = function.get("name")
+    if not isinstance(name, str) or not name:
+        return "its function has no name"
+    if name in names:
+        return f"another one is called {name}"
+    names.add(name)
+    if not isinstance(function.get("description", ""), str):
+        return "its description is no text"
+    if not isinstance(function.get("parameters", {}), dict):
+        return "its parameters are no JSON Schema, which is an object"
+    return None
+
+
+def choice(text: str, offered: list[Tool]) -> str | dict[str, Any]:
+    """Read which tools may or must be called: a word of the API's, or the name of one."""
+    if text in _CHOICES:
+        return text
+    names = [tool["function"]["name"] for tool in offered]
+    if text not in names:
+        raise UsageFailure(
+            f"no tool is called {text}",
+            f"there are {', '.join(names) or 'none'}",
+            f"name one of them, or say {', '.join(_CHOICES[:-1])} or {_CHOICES[-1]}",
+        )
+    return {"type": "function", "function": {"name": text}}
+
+
+def checked(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Hand the pieces on, the last of them only where every call in the answer can be made."""
+    for piece in pieces:
+        if isinstance(piece, Done):
+            require(piece.response)
+        yield piece
+
+
+def require(response: dict[str, Any]) -> None:
+    """Raise ``Truncated`` for calls that a limit cut, ``NoMatch`` for arguments that are no JSON.
+
+    A limit of the caller's own is no excuse: of what is executed, a part is not some of it.
+    """
+    for said in response["choices"]:
+        calls = calls_in(said)
+        if calls and said.get("finish_reason") in ("length", "content_filter"):
+            raise Truncated(
+                "the tool calls were cut off",
+                f"the answer is not whole ({said['finish_reason']})",
+                "allow more with --max-tokens",
+                response=response,
+            )
+        for call in calls:
+            _require_json(call["function"], response)
+
+
+def _require_json(function: dict[str, Any], response: dict[str, Any]) -> None:
+    try:
+        jsontext.loads(function["arguments"])
+    except ValueError as error:
+        raise NoMatch(
+            f"the arguments of the call of {function['name'] or 'a nameless function'} are no JSON",
+            str(error),
+            "try again",
+            response=response,
+        ) from None

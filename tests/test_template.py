@@ -1,0 +1,114 @@
+"""Templates: which words in braces are fields, what fills them, and what is left alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contextops.errors import UsageFailure
+from contextops.template import Template
+
+
+def template(prompt):
+    return Template("brief", prompt, schema=None, says_system=False)
+
+
+# --- fields ---
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fields"),
+    [
+        ("Translate {input} to {language}.", ["input", "language"]),
+        ("{a} {_b} {C3} {a}", ["a", "_b", "C3"]),
+        ("{input}{input}", ["input"]),
+        # What is no word stays: JSON, code, other languages, what is not closed.
+        ('{"kind": "x"} {} { input } {a-b} {1} {a.b} {x!r} {größe} {a', []),
+        ("if (x) {\n  return;\n}", []),
+        # Twice the braces is no way to write one.
+        ("{{name}}", ["name"]),
+        ("${name}", ["name"]),
+    ],
+)
+def test_a_field_is_a_word_in_braces(prompt, fields):
+    assert template(prompt).fields == fields
+
+
+def test_the_input_has_a_place_or_has_none():
+    assert template("a {input}").takes_input
+    assert not template("a { input }").takes_input
+
+
+# --- filling ---
+
+
+@pytest.mark.parametrize(
+    ("prompt", "given", "text"),
+    [
+        ("Translate to {language}: {input}!", "bread", "Translate to French: bread!"),
+        ("{input} = {input}", "1", "1 = 1"),
+        ('Fill {"to": "{language}"}: {input}', "x", 'Fill {"to": "French"}: x'),
+        # Without a place of its own, the input comes last.
+        ("Translate to {language}.", "bread", "Translate to French.\n\nbread"),
+        ("Translate to {language}.\n", "bread\n", "Translate to French.\n\nbread\n"),
+        ("Translate to {language}.\n", "", "Translate to French.\n"),
+        ("Translate to {language}.", " \n", "Translate to French."),
+        ("", "bread", "bread"),
+        # What is filled in is no template.
+        ("{language}: {input}", "{language} {x} \\1 \\g<0>", "French: {language} {x} \\1 \\g<0>"),
+        ("{{language}}", "", "{French}"),
+    ],
+)
+def test_values_and_the_input_take_their_places(prompt, given, text):
+    assert template(prompt).fill({"language": "French"}, given) == text
+
+
+FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
+without_fields = st.text("{}a_1 \n\"'$\\é", max_size=30).filter(lambda text: not FIELD.search(text))
+
+
+@given(without_fields, without_fields)
+def test_all_other_text_is_left_alone(before, after):
+    assert template(before).fill({}, "") == before
+    assert template(f"{before} {{x}} {after}").fill({"x": "y"}, "") == f"{before} y {after}"
+
+
+@given(st.text(), st.text())
+def test_whatever_is_filled_in_is_left_alone(value, text):
+    assert template("<{x}|{input}>").fill({"x": value}, text) == f"<{value}|{text}>"
+
+
+# --- what does not fit ---
+
+
+def test_what_fills_all_fields_and_no_more_is_taken():
+    template("{a} {b} {input}").check({"a": "", "b": "1"})
+    template("").check({})
+
+
+def test_all_that_is_missing_is_named_with_what_to_type():
+    with pytest.raises(UsageFailure) as caught:
+        template("{kind} {a} {input} {scope}").check({"a": "1"})
+    assert caught.value.message == (
+        "the template brief lacks kind, scope: no --var gives a value; "
+        "add --var kind=VALUE --var scope=VALUE"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("{kind} {language}", "--var can fill kind, language; did you mean language?"),
+        ("{kind}", "--var can fill kind; leave out --var langage="),
+        ("{input}", "--var can fill none; leave out --var langage="),
+    ],
+)
+def test_a_value_without_a_field_is_refused(prompt, message):
+    values = {"kind": "1", "language": "2", "langage": "3"}
+    used = {name: value for name, value in values.items() if f"{{{name}}}" in prompt}
+    with pytest.raises(UsageFailure) as caught:
+        template(prompt).check({**used, "langage": "3"})
+    assert caught.value.message == f"the template brief has no field langage: {message}"
