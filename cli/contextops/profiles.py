@@ -683,36 +683,60 @@ def _run(command: Sequence[str]) -> tuple[int, bytes]:
     import time
 
     deadline = time.monotonic() + _COMMAND_TIMEOUT
-    process = subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
+    output = bytearray()
+    started: list[subprocess.Popen[bytes] | OSError] = []
+    is_started = threading.Event()
+
+    def run() -> None:
+        """Start it away from signals: none comes between its start and our knowing of it."""
+        try:
+            started.append(_start(command))
+        except OSError as error:
+            started.append(error)
+        is_started.set()
+        if not isinstance(started[0], OSError):
+            # Here, because a pipe on Windows cannot be waited for but by a thread.
+            with cast("IO[bytes]", started[0].stdout) as stream:
+                output.extend(stream.read(_LONGEST_KEY + 1))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        is_started.wait()
+        process = _running(started[0])
+        thread.join(_COMMAND_TIMEOUT)
+        if len(output) > _LONGEST_KEY:
+            _kill(process)
+        status = process.wait(max(0.0, deadline - time.monotonic()))
+        if not thread.is_alive():
+            return status, bytes(output)
+        # It has left somebody behind who may print more.
+        _kill(process)
+    except BaseException:
+        is_started.wait()
+        if not isinstance(started[0], OSError):
+            _kill(started[0])
+            started[0].wait()
+        raise
+    raise subprocess.TimeoutExpired(command[0], _COMMAND_TIMEOUT)
+
+
+def _running(started: subprocess.Popen[bytes] | OSError) -> subprocess.Popen[bytes]:
+    if isinstance(started, OSError):
+        raise started
+    return started
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    return subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    output = bytearray()
-    # A thread, because a pipe on Windows cannot be waited for.
-    reader = threading.Thread(target=_read_output, args=(process, output), daemon=True)
-    try:
-        reader.start()
-        reader.join(_COMMAND_TIMEOUT)
-        if len(output) > _LONGEST_KEY:
-            _kill(process)
-        status = process.wait(max(0.0, deadline - time.monotonic()))
-        if not reader.is_alive():
-            return status, bytes(output)
-        # It has left somebody behind who may print more.
-        _kill(process)
-    except BaseException:
-        _kill(process)
-        process.wait()
-        raise
-    raise subprocess.TimeoutExpired(command[0], _COMMAND_TIMEOUT)
-
-
-def _read_output(process: subprocess.Popen[bytes], output: bytearray) -> None:
-    with cast("IO[bytes]", process.stdout) as stream:
-        output += stream.read(_LONGEST_KEY + 1)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
