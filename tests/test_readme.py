@@ -18,10 +18,13 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(<!-- ([\w-]+) -->\n+)?```sh\n(.*?)```", re.DOTALL)
 ANSWER = "Here it is:\n\n```sh\nwc -l *.py\n```\n\n```python\nx: int = 1\n```\n"
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("bash") and shutil.which("jq") and shutil.which("git")),
-    reason="needs bash, jq and git",
-)
+pytestmark = [
+    pytest.mark.readme,
+    pytest.mark.skipif(
+        not (shutil.which("bash") and shutil.which("jq") and shutil.which("git")),
+        reason="needs bash, jq and git",
+    ),
+]
 
 
 def blocks():
