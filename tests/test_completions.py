@@ -17,7 +17,10 @@ import typer
 from contextops.app import app
 from contextops.settings import SETTINGS
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these are shells of POSIX")
+pytestmark = [
+    pytest.mark.shells,
+    pytest.mark.skipif(sys.platform == "win32", reason="these are shells of POSIX"),
+]
 
 SCRIPTS = Path(__file__).parents[1] / "completions"
 
