@@ -8,7 +8,7 @@ from typing import Any
 from contextops import jsontext
 from contextops.errors import InputFailure, UsageFailure
 from contextops.settings import parse_parameter
-from contextops.sources import STANDARD_INPUT, Sources, is_meant
+from contextops.sources import STANDARD_INPUT, Sources, is_meant, name_of
 from contextops.template import INPUT, is_name
 
 Message = dict[str, Any]
@@ -102,18 +102,12 @@ def _data_url(path: str, data: bytes) -> str:
 
 def read_messages(path: str, sources: Sources) -> list[Message]:
     """Read a JSON array of messages; raises ``InputFailure`` with the index of a wrong one."""
-    name = "standard input" if path == STANDARD_INPUT else path
-    try:
-        value = jsontext.loads(sources.text_of(path))
-    except ValueError as error:
-        raise InputFailure(f"{name} is no JSON", str(error), "give an array of messages") from None
-    if not isinstance(value, list):
-        raise InputFailure(f"{name} is no array of messages", "it is no JSON array")
-    for index, message in enumerate(value):
+    messages = sources.array_of(path, "messages")
+    for index, message in enumerate(messages):
         wrong = fault(message)
         if wrong:
-            raise InputFailure(f"message {index} of {name} is no message", wrong)
-    return value
+            raise InputFailure(f"message {index} of {name_of(path)} is no message", wrong)
+    return messages
 
 
 def fault(message: Any) -> str | None:

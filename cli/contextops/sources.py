@@ -10,8 +10,9 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from contextops import jsontext
 from contextops.errors import InputFailure, UsageFailure, reason
 
 STANDARD_INPUT = "-"
@@ -41,8 +42,19 @@ class Sources:
 
     def text_of(self, path: str) -> str:
         """Read a file, or standard input for ``-``, as text."""
-        name = "standard input" if path == STANDARD_INPUT else path
-        return decoded(self.bytes_of(path), name, self._encoding)
+        return decoded(self.bytes_of(path), name_of(path), self._encoding)
+
+    def array_of(self, path: str, items: str) -> list[Any]:
+        """Read a JSON array of such items; raises ``InputFailure`` for what is none."""
+        name = name_of(path)
+        try:
+            value = jsontext.loads(self.text_of(path))
+        except ValueError as error:
+            remedy = f"give an array of {items}"
+            raise InputFailure(f"{name} is no JSON", str(error), remedy) from None
+        if not isinstance(value, list):
+            raise InputFailure(f"{name} is no array of {items}", "it is no JSON array")
+        return value
 
     def _file(self, path: str) -> bytes:
         try:
@@ -97,6 +109,11 @@ def _block(descriptor: int) -> bytes:
         except BlockingIOError:
             # Whoever shares it with us has made it so, and would be surprised by a change.
             select.select([descriptor], [], [])
+
+
+def name_of(path: str) -> str:
+    """Name a source for a message."""
+    return "standard input" if path == STANDARD_INPUT else path
 
 
 def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from contextops import jsontext
 from contextops.answer import Done, Piece, calls_in
 from contextops.errors import InputFailure, NoMatch, Truncated, UsageFailure
-from contextops.sources import STANDARD_INPUT, Sources
+from contextops.sources import Sources, name_of
 
 Tool = dict[str, Any]
 
@@ -20,19 +20,13 @@ _CHOICES = ("auto", "none", "required")
 
 def read(path: str, sources: Sources) -> list[Tool]:
     """Read a JSON array of tools; raises ``InputFailure`` with the index of a wrong one."""
-    name = "standard input" if path == STANDARD_INPUT else path
-    try:
-        value = jsontext.loads(sources.text_of(path))
-    except ValueError as error:
-        raise InputFailure(f"{name} is no JSON", str(error), "give an array of tools") from None
-    if not isinstance(value, list):
-        raise InputFailure(f"{name} is no array of tools", "it is no JSON array")
+    tools = sources.array_of(path, "tools")
     names: set[str] = set()
-    for index, tool in enumerate(value):
+    for index, tool in enumerate(tools):
         wrong = _fault(tool, names)
         if wrong:
-            raise InputFailure(f"tool {index} of {name} is no tool", wrong)
-    return value
+            raise InputFailure(f"tool {index} of {name_of(path)} is no tool", wrong)
+    return tools
 
 
 def _fault(tool: Any, names: set[str]) -> str | None:

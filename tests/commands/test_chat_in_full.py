@@ -35,21 +35,6 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX")
 CODE = "Sure:\n\n```py\nx = 1\n```\n\n```sh\nls\n```\n"
 
 
-@pytest.fixture
-def exported(monkeypatch):
-    """Export the address of a server, its key, and a model."""
-
-    def export(server, model="ctx-small"):
-        monkeypatch.setenv("CONTEXTOPS_BASE_URL", server.url)
-        monkeypatch.setenv("CONTEXTOPS_API_KEY", KEY)
-        monkeypatch.setenv("CONTEXTOPS_RETRIES", "0")
-        if model:
-            monkeypatch.setenv("CONTEXTOPS_MODEL", model)
-        return server
-
-    return export
-
-
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """Be in a folder of one's own."""

@@ -10,7 +10,6 @@ import pytest
 from contextops import store
 from contextops.errors import OutputFailure
 from shapes import (
-    KEY,
     OpenWebUI,
     chunk,
     completion,
@@ -35,20 +34,6 @@ SCHEMA = {
 }
 FITS = '{ "level": "info",\n  "host": "größer\u2028" }'
 REFUSAL = "Invalid parameter: 'response_format' of type 'json_schema' is not supported."
-
-
-@pytest.fixture
-def exported(monkeypatch):
-    """Export the address of a server, its key, and a model."""
-
-    def export(server):
-        monkeypatch.setenv("CONTEXTOPS_BASE_URL", server.url)
-        monkeypatch.setenv("CONTEXTOPS_API_KEY", KEY)
-        monkeypatch.setenv("CONTEXTOPS_RETRIES", "0")
-        monkeypatch.setenv("CONTEXTOPS_MODEL", "ctx-small")
-        return server
-
-    return export
 
 
 @pytest.fixture(autouse=True)

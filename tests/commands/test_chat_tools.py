@@ -11,7 +11,7 @@ import pytest
 from contextops import store
 from contextops.errors import OutputFailure
 from server import HOLD
-from shapes import DONE, KEY, VERSIONS, OpenWebUI, chunk, completion, json_answer, reply, stream
+from shapes import DONE, VERSIONS, OpenWebUI, chunk, completion, json_answer, reply, stream
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX")
 
@@ -24,20 +24,6 @@ WEATHER = {
     },
 }
 OTHER = {"type": "function", "function": {"name": "now"}}
-
-
-@pytest.fixture
-def exported(monkeypatch):
-    """Export the address of a server, its key, and a model."""
-
-    def export(server):
-        monkeypatch.setenv("CONTEXTOPS_BASE_URL", server.url)
-        monkeypatch.setenv("CONTEXTOPS_API_KEY", KEY)
-        monkeypatch.setenv("CONTEXTOPS_RETRIES", "0")
-        monkeypatch.setenv("CONTEXTOPS_MODEL", "ctx-small")
-        return server
-
-    return export
 
 
 @pytest.fixture(autouse=True)
