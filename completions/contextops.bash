@@ -43,12 +43,18 @@ _contextops_takes() {
         arguments='TEXT...'
         ;;
     'models')
-        subcommands='list'
+        subcommands='list check'
         options="$every $connection"
         ;;
     'models list')
         options="$every $connection
             --refresh --json --jsonl"
+        arguments='TEXT...'
+        ;;
+    'models check')
+        options="$every $connection
+            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh --format=TEXT
+            --json"
         arguments='TEXT...'
         ;;
     'session')
@@ -69,7 +75,7 @@ _contextops_takes() {
         arguments='TEXT...'
         ;;
     'config')
-        subcommands='set get list unset use path edit'
+        subcommands='set get list unset use path edit check'
         options="$every $connection"
         ;;
     'config set')
@@ -99,6 +105,10 @@ _contextops_takes() {
         ;;
     'config edit')
         options="$every"
+        ;;
+    'config check')
+        options="$every $connection
+            --format=TEXT --json"
         ;;
     'api')
         options="$every $connection

@@ -139,9 +139,9 @@ function __contextops_setting
 end
 
 # --- generated: begin ---
-set -g __contextops_commands '' chat 'chat send' models 'models list' session 'session list' 'session show' 'session rm' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' api serve completion help
+set -g __contextops_commands '' chat 'chat send' models 'models list' 'models check' session 'session list' 'session show' 'session rm' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' 'config check' api serve completion help
 set -g __contextops_groups '' chat models session config
-set -g __contextops_online '' chat 'chat send' models 'models list' session config 'config get' 'config list' api
+set -g __contextops_online '' chat 'chat send' models 'models list' 'models check' session config 'config get' 'config list' 'config check' api
 
 # Print the options of a command whose value may be the next word.
 function __contextops_with_value
@@ -151,6 +151,10 @@ function __contextops_with_value
     switch $argv[1]
         case 'chat send'
             printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --template --var --encoding --extract-lang --schema --tools --tool-choice --output -o
+        case 'models check'
+            printf '%s\n' --max-latency --jobs -j --wait --format
+        case 'config check'
+            printf '%s\n' --format
         case api
             printf '%s\n' --data -d --form -F
         case serve
@@ -212,7 +216,7 @@ complete -c contextops -n __contextops_in_online -l header -s H -r -f -d 'Send t
 complete -c contextops -n __contextops_in_online -l connect-timeout -r -f -d 'Time limit for connecting [10s]'
 complete -c contextops -n __contextops_in_online -l first-token-timeout -r -f -d 'From the request to the first word [5m]'
 complete -c contextops -n __contextops_in_online -l idle-timeout -r -f -d 'Time limit between two words [2m]'
-complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'Time limit for everything; 0 is none [none; 30s for models]'
+complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'Time limit for everything; 0 is none [none; 30s for models and config check]'
 complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Retry at most N times, before the answer begins [2]'
 complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
 
@@ -260,10 +264,19 @@ complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JS
 complete -c contextops -n "__contextops_in 'chat send'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
+complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'
 
 complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
 complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
+
+complete -c contextops -n "__contextops_in 'models check'" -l probe -d 'Have each of them say a word: a list can lie'
+complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f -d 'With --probe: what takes longer for its word fails, with 28'
+complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe so many at a time'
+complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Ask again until it is so, at most for so long; a refused key ends it'
+complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Have the server ask its providers again first'
+complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'models check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations'
 complete -c contextops -n "__contextops_in session" -a show -d 'Print a conversation'
@@ -280,6 +293,7 @@ complete -c contextops -n "__contextops_in config" -a unset -d 'Remove settings,
 complete -c contextops -n "__contextops_in config" -a use -d 'Make a profile the default one, or list the profiles'
 complete -c contextops -n "__contextops_in config" -a path -d 'Print where the config file is, or would be'
 complete -c contextops -n "__contextops_in config" -a edit -d 'Open the config file in an editor'
+complete -c contextops -n "__contextops_in config" -a check -d 'Find out why it does not work: the file, the way to the server, the key, the models'
 
 complete -c contextops -n "__contextops_in 'config set' 1+" -f -a '(__contextops_setting)'
 
@@ -293,6 +307,9 @@ complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contexto
 
 complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
 complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'
 complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Send this body; from a file with \'@\', from standard input with \'-\''

@@ -237,6 +237,8 @@ class Server:
     The block fails when nobody called the server, unless it ``may_be_idle``, and when the answer
     function raised. ``answer`` may be an answer too, the same for every request.
 
+    ``at`` is its port, 0 for any that is free.
+
     ``idle`` closes a kept connection after so many seconds, 0 at once. ``greeting`` is what a
     connection gets before anything is read from it (``[CLOSE]``, an SSH banner), or a function of
     its number that gives this. ``early`` answers before the body is read, and reads the rest when
@@ -245,6 +247,7 @@ class Server:
 
     answer: Callable[[Request], Answer] | Answer = field(kw_only=False)
     host: str = "127.0.0.1"
+    at: int = 0
     idle: float | None = None
     greeting: Greeting = ()
     early: bool = False
@@ -287,7 +290,7 @@ class Server:
 
     def __enter__(self) -> Server:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._listener = socket.create_server((self.host, 0), family=family, backlog=1024)
+        self._listener = socket.create_server((self.host, self.at), family=family, backlog=1024)
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
         self._wake, self._waker = socket.socketpair()

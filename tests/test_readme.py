@@ -65,6 +65,8 @@ def bench(tmp_path, monkeypatch):
     (desk / "notes.txt").write_text("note\n")
     (desk / "main.py").write_text("x = 1\n")
     (desk / "test_main.py").write_text("assert 1\n")
+    (desk / "evaluate.sh").write_text("#!/bin/sh\n")
+    (desk / "evaluate.sh").chmod(0o755)
     (desk / "screenshot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm"]
     for step in (["git", "init", "-q"], ["git", "add", "."], [*commit, "one"]):
@@ -85,6 +87,32 @@ def test_an_example_runs(serve, bench, block):
     told, _ = shown(serve, bench, block)
     errors = [line for line in told.stderr.splitlines() if not line.startswith("contextops: note:")]
     assert (told.returncode, errors) == (0, [])
+
+
+FOR_CI = re.compile(r"```(yaml|make)\n(.*?)```", re.DOTALL)
+
+
+def ci_blocks():
+    """Give what README shows to CI servers: the commands of each."""
+    for kind, text in FOR_CI.findall(README.read_text(encoding="utf-8")):
+        lines = [
+            line.strip().removeprefix("- ").removeprefix("run: ") for line in text.splitlines()
+        ]
+        commands = [line for line in lines if line.startswith("contextops ")]
+        yield pytest.param(kind, text, "\n".join(commands), id=text.splitlines()[0])
+
+
+@pytest.mark.parametrize(("kind", "text", "commands"), list(ci_blocks()))
+def test_a_gate_of_ci_opens_and_closes(serve, bench, monkeypatch, kind, text, commands):
+    if kind == "make":
+        (bench / "Makefile").write_text(text)
+        commands = "make"
+    monkeypatch.setitem(globals(), "ANSWER", "4")
+    told, _ = shown(serve, bench, commands)
+    assert told.returncode == 0, told.stderr
+    monkeypatch.setitem(globals(), "answer", lambda _: json_answer({"detail": "no"}, 401))
+    told, _ = shown(serve, bench, commands)
+    assert told.returncode == (2 if kind == "make" else 4)
 
 
 def shown(serve, bench, block):

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from signal import SIGINT
 from typing import Any, TypeVar
 
-from contextops import jsontext, refusal
+from contextops import catalogue, jsontext, refusal
 from contextops.answer import Answer, Done, Piece
 from contextops.attempts import Attempts, Note, Settled, ignore, read
 from contextops.deadlines import Deadlines
@@ -22,6 +22,7 @@ from contextops.errors import (
     Failure,
     InputFailure,
     ModelNotFound,
+    Rejected,
     ServerFailure,
     Signalled,
     TimedOut,
@@ -38,7 +39,6 @@ METADATA_MAX_TIME = 30.0
 """Seconds for the list of models, where the profile sets no ``max_time``."""
 
 _CHAT = "chat/completions"
-_SHOWN_MODELS = 10
 
 Json = Any
 Ended = TypeVar("Ended", Failure, Signalled)
@@ -49,7 +49,7 @@ class Client:
 
     ``note`` is told in a line what the user should know beside the answer, ``detail`` what
     passes over the wire, ``hide`` what must not be shown. ``base_url``, ``unix_socket`` and ``key``
-    are the embedded engine's. The clock of ``max_time`` runs from here.
+    are the embedded engine's. The clock of ``max_time`` runs from here, or from ``begin``.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Client:
         self._base_url = base_url or profile.base_url
         self._key = key
         self._hide = hide
-        # What a command needs beside its request (the list of models, the key) counts too.
+        self._max_time = profile.max_time
         self._begun = time.monotonic()
         route = Route(
             proxy=profile.proxy,
@@ -81,6 +81,15 @@ class Client:
         )
         self._attempts = Attempts(transport, retries=profile.retries, note=note, detail=detail)
         self._detail = detail
+
+    def begin(self, max_time: float | None = None) -> None:
+        """Start the clock of ``max_time`` anew, with other seconds for all from now on if given.
+
+        What a command needs beside its request (the list of models, the key) counts too.
+        """
+        self._begun = time.monotonic()
+        if max_time is not None:
+            self._max_time = max_time
 
     # The endpoints ------------------------------------------------------------------------
 
@@ -104,7 +113,7 @@ class Client:
             return str(ids[0])
         raise ConfigFailure(
             "no model chosen",
-            _offer(ids),
+            catalogue.offer(ids),
             "choose with -m ID, or for good: contextops config set model ID",
         )
 
@@ -148,6 +157,25 @@ class Client:
         first, total = about["first_token_ms"], _ms(deadlines.elapsed)
         self._detail(f"* first word after {first or 0} ms, all of it after {total} ms")
         yield Done(answer.response({**about, "total_ms": total}))
+
+    def probe(self, model: str) -> None:
+        """Have a model begin an answer; raises what keeps it from that.
+
+        A reasoning model has no word to say within one token, and has answered all the same.
+        """
+        try:
+            self._begin_answer(model, max_tokens=1)
+        except Rejected as failure:
+            # OpenAI's reasoning models know the limit by another name, and want some room for it.
+            if failure.http_status != 400 or "max_tokens" not in failure.why:
+                raise
+            self._begin_answer(model, max_completion_tokens=16)
+
+    def _begin_answer(self, model: str, **limit: int) -> None:
+        said = {"role": "user", "content": "hi"}
+        body = {"model": model, "messages": [said], "stream": False, **limit}
+        for _ in self.chat(body, allow_truncated=True):
+            continue
 
     @contextmanager
     def call(
@@ -200,14 +228,14 @@ class Client:
         return self._key
 
     def _deadlines(self, whole: float = 0.0) -> Deadlines:
-        """Start a clock; ``whole`` seconds in all are the limit where the profile sets none."""
+        """Start a clock; ``whole`` seconds in all are the limit where no ``max_time`` is set."""
         profile = self._profile
-        is_set = profile.max_time is not None
+        is_set = self._max_time is not None
         return Deadlines(
             connect=profile.connect_timeout,
             first_token=profile.first_token_timeout,
             idle=profile.idle_timeout,
-            whole=profile.max_time or 0.0 if is_set else whole,
+            whole=self._max_time or 0.0 if is_set else whole,
             started=self._begun if is_set else None,
         )
 
@@ -276,10 +304,8 @@ class Client:
             ids = [model["id"] for model in self.models()]
         except Failure:
             return failure
-        from difflib import get_close_matches
-
-        near = get_close_matches(wanted, [name for name in ids if name != wanted], n=3)
-        remedy = f"did you mean {' or '.join(near)}?" if near else _offer(ids)
+        near = catalogue.nearest(wanted, ids)
+        remedy = f"did you mean {' or '.join(near)}?" if near else catalogue.offer(ids)
         return ModelNotFound(
             f"the server has no model {wanted}",
             failure.why,
@@ -477,14 +503,6 @@ def _merged(ours: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]
 
 def _sets_limit(body: Mapping[str, Json]) -> bool:
     return any(body.get(name) is not None for name in ("max_tokens", "max_completion_tokens"))
-
-
-def _offer(ids: list[str]) -> str:
-    if not ids:
-        return "the server lists no models (they are private until an administrator grants access)"
-    shown = ", ".join(ids[:_SHOWN_MODELS])
-    more = f" and {len(ids) - _SHOWN_MODELS} more" if len(ids) > _SHOWN_MODELS else ""
-    return f"there are {shown}{more}"
 
 
 def _ms(seconds: float) -> int:

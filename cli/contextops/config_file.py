@@ -83,6 +83,10 @@ class Wrong(Exception):
 # --- reading ------------------------------------------------------------------------------------
 
 
+class Exposed(ConfigFailure):
+    """Report a file with a key in it that others may read."""
+
+
 def load(path: Path, *, required: bool = False) -> ConfigFile:
     """Read a file and check all that it says; an absent one says nothing, unless it is required."""
     file = _read(path, required=required)
@@ -106,8 +110,8 @@ def _read(path: Path, *, required: bool = False) -> ConfigFile:
     text = _decode(path, raw)
     data = _parse(path, text)
     if not private and next(_secrets(data), None) is not None:
-        raise _unusable(
-            path,
+        raise Exposed(
+            f"cannot use {path}",
             "it holds a key, and others than its owner may read it",
             f"run 'chmod 600 {shlex.quote(str(path))}'",
         )

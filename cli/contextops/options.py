@@ -10,7 +10,10 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from contextops.errors import UsageFailure
 from contextops.output import COLORS
+from contextops.report import FORMATS
+from contextops.settings import parse_duration
 
 
 def _setting(ctx: typer.Context, option: Any, value: Any) -> None:
@@ -112,7 +115,7 @@ CONNECTION = [
         "--max-time",
         type=str,
         metavar="DURATION",
-        help="Time limit for everything; 0 is none.  [none; 30s for models]",
+        help="Time limit for everything; 0 is none.  [none; 30s for models and config check]",
     ),
     _option(
         "--retries",
@@ -228,6 +231,45 @@ def _one_form(ctx: typer.Context, value: bool) -> bool:
     return value
 
 
+def duration(text: str) -> float:
+    """Read the value of a flag that is a time."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
+
+
+def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
+    """Refuse two flags that exclude each other: each was given or not, and has its name."""
+    for first, first_flag, second, second_flag in pairs:
+        if first and second:
+            raise UsageFailure(
+                f"{first_flag} and {second_flag} exclude each other", remedy="leave one out"
+            )
+
+
+def need(*pairs: tuple[bool, str, bool, str]) -> None:
+    """Refuse a flag without the one that it goes with."""
+    for first, first_flag, second, second_flag in pairs:
+        if first and not second:
+            raise UsageFailure(f"{first_flag} goes with {second_flag}", remedy=f"add {second_flag}")
+
+
+def _report(value: str | None) -> str | None:
+    if value is not None and value not in FORMATS:
+        raise typer.BadParameter(f"choose from {', '.join(FORMATS)}.")
+    return value
+
+
+AsReport = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        callback=_report,
+        help="Write an XML file that CI servers draw, or annotations of GitHub Actions.",
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document; errors are JSON too.", callback=_json),

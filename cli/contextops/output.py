@@ -94,6 +94,7 @@ class Printer:
         self._verbose = verbose
         self._spinner: Spinner | None = None
         self._thinks_aloud = False
+        self._awaited = ""
         self._put: Callable[[bytes], None] = _to_stdout
         self._secrets: set[str] = set()
 
@@ -304,6 +305,15 @@ class Printer:
         finally:
             self._stop_spinner()
 
+    def progress(self, text: str) -> None:
+        """Say what is waited for: beside the spinner, else as a note when it changes."""
+        told = one_line(self._without_secrets(text))
+        if self._spinner is not None:
+            self._spinner.caption = told
+        elif told != self._awaited:
+            self._awaited = told
+            self.note(told)
+
     @property
     def _spins(self) -> bool:
         return (
@@ -365,11 +375,13 @@ class Spinner:
     _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
     _DELAY = 0.3
     _PERIOD = 0.1
-    _CLEARED = "\r\x1b[K"
+    _REST_CLEARED = "\x1b[K"
+    _CLEARED = f"\r{_REST_CLEARED}"
 
     def __init__(self, show: Callable[[str], None]) -> None:
         import threading
 
+        self.caption = ""
         self._show = show
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._turn, daemon=True)
@@ -388,10 +400,16 @@ class Spinner:
         if self._stopped.wait(self._DELAY):
             return
         for frame in itertools.cycle(self._FRAMES):
-            self._show(f"\r{frame} ")
+            self._show(f"\r{frame} {self._fitting_caption()}{self._REST_CLEARED}")
             if self._stopped.wait(self._PERIOD):
                 break
         self._show(self._CLEARED)
+
+    def _fitting_caption(self) -> str:
+        """Cut it to the line: what wraps cannot be taken back."""
+        import shutil
+
+        return self.caption[: max(0, shutil.get_terminal_size().columns - 4)]
 
 
 def _require_stdout() -> None:

@@ -61,12 +61,18 @@ class Runtime:
     @cached_property
     def client(self) -> Client:
         """Connect to the profile's server; the first import of httpx is here."""
-        if self.profile.is_local:
-            return self._local_client()
+        return self._local_client() if self.profile.is_local else self._client(self.profile)
+
+    @cached_property
+    def anonymous(self) -> Client:
+        """Connect to the same server without a key."""
+        return self._client(self.profile._replace(key=None))
+
+    def _client(self, profile: Profile) -> Client:
         from contextops.client import Client
 
         return Client(
-            self.profile, note=self.printer.note, detail=self.printer.detail, hide=self.printer.hide
+            profile, note=self.printer.note, detail=self.printer.detail, hide=self.printer.hide
         )
 
     def _local_client(self) -> Client:

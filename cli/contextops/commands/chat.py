@@ -11,7 +11,7 @@ import typer
 from contextops import delivery, prompt, schema, session, tools
 from contextops.answer import Piece
 from contextops.errors import ConfigFailure, UsageFailure
-from contextops.options import AsJson, AsJsonLines, OnlineCommand, group
+from contextops.options import AsJson, AsJsonLines, OnlineCommand, exclude, group, need
 from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 from contextops.sources import Sources
@@ -189,7 +189,7 @@ def send(
     with ExitStack() as stack:
         if as_json_lines:
             stack.enter_context(delivery.ending_lines(runtime.printer))
-        _exclude(
+        exclude(
             (code, "-x", as_json, "--json"),
             (code, "-x", as_json_lines, "--jsonl"),
             (output is not None, "-o", as_json_lines, "--jsonl"),
@@ -199,7 +199,7 @@ def send(
             (messages is not None, "--messages", session_name is not None, "--session"),
             (dry_run, "--dry-run", output is not None, "-o"),
         )
-        _need(
+        need(
             (curl, "--curl", dry_run, "--dry-run"),
             (tool_choice is not None, "--tool-choice", tools_file is not None, "--tools"),
         )
@@ -217,7 +217,7 @@ def send(
         profile, printer = runtime.profile, runtime.printer
         values = _variables(variables or [], profile.template)
         schema_file = schema_file or _schema_of(profile.template)
-        _exclude(
+        exclude(
             (code, "-x", schema_file is not None, "the template's schema"),
             (schema_file is not None, "the template's schema", as_json_lines, "--jsonl"),
         )
@@ -271,20 +271,6 @@ def send(
         response = deliver(tools.checked(pieces) if tools_file is not None else pieces, printer)
         if usage:
             printer.usage(_tokens(response))
-
-
-def _exclude(*pairs: tuple[bool, str, bool, str]) -> None:
-    for first, first_flag, second, second_flag in pairs:
-        if first and second:
-            raise UsageFailure(
-                f"{first_flag} and {second_flag} exclude each other", remedy="leave one out"
-            )
-
-
-def _need(*pairs: tuple[bool, str, bool, str]) -> None:
-    for first, first_flag, second, second_flag in pairs:
-        if first and not second:
-            raise UsageFailure(f"{first_flag} goes with {second_flag}", remedy=f"add {second_flag}")
 
 
 def _asked(

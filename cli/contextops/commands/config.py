@@ -2,15 +2,15 @@
 
 import signal
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import config_file, jsontext, profiles
+from contextops import config_file, jsontext, profiles, report
 from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
-from contextops.options import AsJson, Command, OnlineCommand, group
-from contextops.output import sanitise
+from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
+from contextops.output import Printer, sanitise
 from contextops.runtime import Runtime
 from contextops.settings import (
     HEADERS,
@@ -25,6 +25,9 @@ from contextops.settings import (
     split_key,
 )
 from contextops.sources import STANDARD_INPUT, Sources
+
+if TYPE_CHECKING:
+    from contextops.doctor import Examined
 
 app = group("config", "See and change the settings.")
 
@@ -377,6 +380,59 @@ def edit_file(ctx: typer.Context) -> None:
     is_person = sys.stdin is not None and sys.stdin.isatty()
     editor = profiles.editor(on_terminal=is_person and runtime.printer.stdout_is_terminal)
     config_file.edit_by_hand(profiles.config_path(), editor)
+
+
+@app.command("check", cls=OnlineCommand)
+def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) -> None:
+    """Find out why it does not work: the file, the way to the server, the key, the models.
+
+    \b
+    contextops config check
+    contextops config check --profile work --json | jq '.[] | select(.state == "failed")'
+
+    Exits with the status of the first thing that fails.
+    """
+    runtime: Runtime = ctx.obj
+    exclude((form is not None, "--format", as_json, "--json"))
+    from contextops import doctor
+
+    printer = runtime.printer
+    printer.require_stdout()
+    examination = doctor.Examination(
+        lambda: runtime.profile, lambda: runtime.client, lambda: runtime.anonymous
+    )
+    with printer.waiting():
+        examined = list(doctor.examine(examination.looks()))
+    _show_examined(examined, printer, form=form, as_json=as_json)
+    if failure := next((each.failure for each in examined if each.failure), None):
+        raise failure
+
+
+def _show_examined(
+    examined: Sequence["Examined"], printer: Printer, *, form: str | None, as_json: bool
+) -> None:
+    findings = [
+        report.Finding(
+            each.state,
+            each.check,
+            each.failure.code if each.failure else each.detail,
+            error=printer.error_object(each.failure) if each.failure else None,
+        )
+        for each in examined
+    ]
+    if as_json:
+        printer.json(
+            [
+                {"check": check.name, "state": check.state, "detail": each.detail or None}
+                | {"error": check.error}
+                for each, check in zip(examined, findings, strict=True)
+            ]
+        )
+    elif form is None and printer.stdout_is_terminal:
+        rows = [(each.name, each.state, each.detail) for each in findings]
+        printer.table(("CHECK", "STATE", "DETAIL"), rows)
+    else:
+        report.show(form, "contextops config check", findings, printer)
 
 
 def _print(runtime: Runtime, text: str) -> None:

@@ -31,7 +31,7 @@ _WHEN = {
     UsageFailure: "bad flag or argument, flags that exclude each other, no prompt",
     ConfigFailure: "broken or unsafe settings, unknown profile, no model chosen, port taken",
     AuthFailure: "no key, or 401 or 403 of the server itself",
-    ModelNotFound: "the server does not offer the model",
+    ModelNotFound: "the server does not offer the model; models check misses one",
     Unreachable: "name, refused, no route, proxy, closed before any answer",
     BadResponse: "not HTTP, a web page, no JSON, wrong shape, redirect, unknown path",
     NoMatch: "the answer is not of the form that was asked for",

@@ -3,15 +3,27 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import delivery
-from contextops.options import AsJson, AsJsonLines, OnlineCommand, group
+from contextops import catalogue, delivery, report
+from contextops.errors import UsageFailure
+from contextops.options import (
+    AsJson,
+    AsJsonLines,
+    AsReport,
+    OnlineCommand,
+    duration,
+    exclude,
+    group,
+    need,
+)
 from contextops.output import Printer
 from contextops.runtime import Runtime
+
+if TYPE_CHECKING:
+    from contextops.availability import Verdict
 
 app = group("models", "See what the server offers.")
 
@@ -43,15 +55,172 @@ def list_models(
     _show(models, runtime.printer, as_json=as_json, as_json_lines=as_json_lines)
 
 
+@app.command("check", cls=OnlineCommand)
+def check_models(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="Exact ids, or globs that must match.  [the model of the profile]",
+            show_default=False,
+        ),
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Have each of them say a word: a list can lie.")
+    ] = False,
+    max_latency: Annotated[
+        float | None,
+        typer.Option(
+            "--max-latency",
+            parser=duration,
+            metavar="DURATION",
+            show_default=False,
+            help="With --probe: what takes longer for its word fails, with 28.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Probe so many at a time.")
+    ] = 4,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            parser=duration,
+            metavar="DURATION",
+            show_default=False,
+            help="Ask again until it is so, at most for so long; a refused key ends it.",
+        ),
+    ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Have the server ask its providers again first.")
+    ] = False,
+    form: AsReport = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether models are there, and whether they answer.
+
+    \b
+    contextops models check llama3.1 'qwen*' || echo "not deployed"
+    contextops models check --probe --max-latency 5s llama3.1
+    contextops models check --wait 5m --probe && ./evaluate.sh
+
+    Exits 0 when all is well and 5 when a model is missing. Any other status says why it cannot be
+    told, or why a model does not answer; see 'contextops help exit-codes'.
+    """
+    runtime: Runtime = ctx.obj
+    exclude((form is not None, "--format", as_json, "--json"))
+    need((max_latency is not None, "--max-latency", probe, "--probe"))
+    if "" in (names or ()):
+        raise UsageFailure("the name of a model is empty", remedy="leave it out, or name one")
+    from contextops.availability import failure_of, judge, probed, waited
+
+    printer = runtime.printer
+    printer.require_stdout()
+    if wait:
+        # Whoever polls has no need of retries within a poll.
+        runtime.typed.setdefault("retries", "0")
+    profile, client = runtime.profile, runtime.client
+    wanted = names or ([profile.model] if profile.model else [])
+
+    def list_ids() -> list[str]:
+        return [model["id"] for model in client.models(refresh=refresh)]
+
+    def poll(left: float) -> list["Verdict"]:
+        client.begin(_limit(profile.max_time, left))
+        verdicts = judge(wanted, list_ids)
+        if not probe:
+            return verdicts
+        return probed(verdicts, client.probe, jobs=jobs, max_latency=max_latency or 0.0)
+
+    with printer.waiting():
+        verdicts = waited(poll, wait or 0.0, printer.progress)
+    _show_verdicts(verdicts, printer, form=form, as_json=as_json)
+    if failure := failure_of(verdicts):
+        raise failure
+
+
+def _limit(max_time: float | None, left: float) -> float:
+    """Give the seconds that a poll may take, of those that are left to wait; 0 is no limit."""
+    from contextops.client import METADATA_MAX_TIME
+
+    limits = (METADATA_MAX_TIME if max_time is None else max_time, left)
+    return min((limit for limit in limits if limit), default=0.0)
+
+
+def _show_verdicts(
+    verdicts: Sequence["Verdict"], printer: Printer, *, form: str | None, as_json: bool
+) -> None:
+    if as_json:
+        printer.json([_entry(verdict, printer) for verdict in verdicts])
+    elif form is None and printer.stdout_is_terminal:
+        header = ("MODEL", "THERE", "ANSWERED", "LATENCY")
+        printer.table(header, [_cells(verdict) for verdict in verdicts])
+    else:
+        findings = [_finding(verdict, printer) for verdict in verdicts]
+        report.show(form, "contextops models check", findings, printer)
+
+
+def _entry(verdict: "Verdict", printer: Printer) -> dict[str, Any]:
+    seconds, failure = verdict.latency, verdict.failure
+    return {
+        "model": verdict.model,
+        "available": verdict.available,
+        "answered": verdict.answered,
+        "latency_ms": None if seconds is None else round(seconds * 1000),
+        "error": printer.error_object(failure) if failure else None,
+    }
+
+
+def _finding(verdict: "Verdict", printer: Printer) -> report.Finding:
+    failure = verdict.failure
+    detail = _latency(verdict, "{:.0f}ms")
+    if failure is not None and verdict.available is not False and not detail:
+        detail = failure.code
+    return report.Finding(
+        _state(verdict),
+        verdict.model or "-",
+        detail,
+        verdict.latency,
+        printer.error_object(failure) if failure else None,
+    )
+
+
+def _state(verdict: "Verdict") -> str:
+    if verdict.failure is None:
+        return "ok"
+    if verdict.available is None:
+        return "unknown"
+    if not verdict.available:
+        return "missing"
+    return "slow" if verdict.answered else "failed"
+
+
+def _cells(verdict: "Verdict") -> tuple[str, str, str, str]:
+    said: dict[bool | None, str] = {True: "yes", False: "no"}
+    return (
+        verdict.model or "-",
+        said.get(verdict.available, "cannot tell"),
+        said.get(verdict.answered, ""),
+        _latency(verdict, "{:.0f} ms"),
+    )
+
+
+def _latency(verdict: "Verdict", form: str) -> str:
+    return "" if verdict.latency is None else form.format(verdict.latency * 1000)
+
+
 def _listed(runtime: Runtime, patterns: Sequence[str], *, refresh: bool) -> list[dict[str, Any]]:
     printer = runtime.printer
     printer.require_stdout()
     listed = runtime.client.models(refresh=refresh)
     if not listed:
-        printer.note(
-            "the server lists no models: they are private until an administrator grants access"
-        )
-    return [model for model in listed if _matches(model["id"], patterns)]
+        printer.note(f"the server lists no models: {catalogue.PRIVATE}")
+    if not patterns:
+        return listed
+    ids = [model["id"] for model in listed]
+    wanted = {each for pattern in patterns for each in catalogue.found(pattern, ids)}
+    return [model for model in listed if model["id"] in wanted]
 
 
 def _show(
@@ -65,16 +234,6 @@ def _show(
         printer.lines(model["id"] for model in models)
     elif models:
         printer.table(("MODEL", "OWNER", "CREATED"), [_row(model) for model in models])
-
-
-def _matches(model: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(_match(model, pattern) for pattern in patterns)
-
-
-def _match(model: str, pattern: str) -> bool:
-    model, pattern = model.lower(), pattern.lower()
-    has_wildcards = any(sign in pattern for sign in "*?[")
-    return fnmatchcase(model, pattern) if has_wildcards else pattern in model
 
 
 def _row(model: dict[str, Any]) -> tuple[str, str, str]:

@@ -1,0 +1,238 @@
+"""Why nothing works: everything between a config file and a model, looked at in order."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from contextops import config_file, jsontext, profiles, reach
+from contextops.availability import failure_of, judge
+from contextops.config_file import Exposed
+from contextops.errors import AuthFailure, ConfigFailure, Failure, TlsFailure
+
+if TYPE_CHECKING:
+    from contextops.client import Client
+    from contextops.profiles import Profile
+
+MAX_TIME = 30.0
+"""Seconds for all of it, where the profile sets no ``max_time``."""
+
+Look = Callable[[], str]
+"""Look at one thing and say what is there; raises ``NotThere`` or the ``Failure`` that it is."""
+
+
+class NotThere(Exception):
+    """Say why there is nothing to look at."""
+
+
+class Examined(NamedTuple):
+    """What was found of one thing: ``state`` is ``ok``, ``failed`` or ``skipped``."""
+
+    check: str
+    state: str
+    detail: str = ""
+    failure: Failure | None = None
+
+
+def examine(looks: dict[str, Look]) -> Iterator[Examined]:
+    """Look at one thing after the other; what follows a failure is not looked at."""
+    failed = ""
+    for check, look in looks.items():
+        if failed:
+            yield Examined(check, "skipped", f"as {failed} failed")
+            continue
+        try:
+            yield Examined(check, "ok", look())
+        except NotThere as nothing:
+            yield Examined(check, "skipped", str(nothing))
+        except Failure as failure:
+            failed = check
+            yield Examined(check, "failed", failure=failure)
+
+
+class Examination:
+    """Hold what is examined: a profile, and two clients of its server.
+
+    ``anonymous`` gives the one that sends no key.
+    """
+
+    def __init__(
+        self,
+        profile: Callable[[], Profile],
+        client: Callable[[], Client],
+        anonymous: Callable[[], Client],
+    ) -> None:
+        self._profile = profile
+        self._client = client
+        self._anonymous = anonymous
+        self._health: tuple[int, bytes] | Failure | None = None
+        self._listed: list[str] | Failure = []
+
+    def looks(self) -> dict[str, Look]:
+        """Name all that there is to look at, in the order in which a request needs it."""
+        return {
+            "file": self._look_at_file,
+            "permissions": self._look_at_permissions,
+            "profile": self._look_at_profile,
+            "dns": self._look_at_dns,
+            "tcp": self._look_at_tcp,
+            "tls": self._look_at_tls,
+            "health": self._look_at_health,
+            "version": self._look_at_version,
+            "key": self._look_at_key,
+            "models": self._look_at_models,
+        }
+
+    # Here ---------------------------------------------------------------------------------
+
+    def _look_at_file(self) -> str:
+        path = profiles.config_path()
+        try:
+            file = config_file.load(path, required=profiles.is_config_named())
+        except Exposed:
+            return str(path)
+        if not file.exists:
+            raise NotThere(f"none at {path}: all is built in or exported")
+        return str(path)
+
+    def _look_at_permissions(self) -> str:
+        file = config_file.load(profiles.config_path())
+        if not file.exists:
+            raise NotThere("there is no file")
+        return "no key in it is readable by others"
+
+    def _look_at_profile(self) -> str:
+        profile = self._profile()
+        if profile.is_local:
+            return f"{profile.name}: the embedded model"
+        return f"{profile.name}: {profile.base_url}{profile.api_path}"
+
+    # On the way ---------------------------------------------------------------------------
+
+    def _look_at_dns(self) -> str:
+        host, port = self._next_host()
+        if _is_address(host):
+            raise NotThere(f"{host} is an address")
+        return (
+            f"{host} is {', '.join(reach.addresses(host, port, self._profile().connect_timeout))}"
+        )
+
+    def _look_at_tcp(self) -> str:
+        host, port = self._next_host()
+        taken = reach.connection(host, port, self._profile().connect_timeout)
+        through = " (the proxy)" if self._profile().proxy else ""
+        return f"{taken} port {port}{through}"
+
+    def _next_host(self) -> tuple[str, int]:
+        """Name the host that is connected to: the server's, or the proxy's."""
+        self._require_server()
+        profile = self._profile()
+        parts = urlsplit(profile.proxy or profile.base_url)
+        default = {"https": 443, "http": 80}.get(parts.scheme, 1080)
+        return parts.hostname or "", parts.port or default
+
+    def _require_server(self) -> None:
+        if self._profile().is_local:
+            raise NotThere("the embedded model is no server")
+
+    # There --------------------------------------------------------------------------------
+
+    def _look_at_tls(self) -> str:
+        self._require_server()
+        if not self._profile().base_url.startswith("https:"):
+            raise NotThere("plain http")
+        try:
+            self._get_health()
+        except TlsFailure:
+            raise
+        except Failure:
+            # That is the next one's to tell.
+            pass
+        return "not verified (insecure)" if self._profile().insecure else "verified"
+
+    def _look_at_health(self) -> str:
+        """Open WebUI answers ``{"status": true}``; other servers need not know the path."""
+        self._require_server()
+        status, body = self._get_health()
+        if _at(body, "status") is None:
+            raise NotThere(f"nothing of this kind there ({status})")
+        return "the server says that it is well"
+
+    def _get_health(self) -> tuple[int, bytes]:
+        if self._health is None:
+            try:
+                self._health = self._get("/health")
+            except Failure as failure:
+                self._health = failure
+        if isinstance(self._health, Failure):
+            raise self._health
+        return self._health
+
+    def _look_at_version(self) -> str:
+        self._require_server()
+        _status, body = self._get("/api/version")
+        version = _at(body, "version")
+        if not isinstance(version, str):
+            raise NotThere("the server tells none: it is no Open WebUI")
+        return version
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        """Ask without a key; only a server that is broken fails here, not one that knows less."""
+        client = self._anonymous()
+        with client.call("GET", client.url_of(path)) as reply:
+            if reply.refusal is not None and (reply.status >= 500 or 300 <= reply.status < 400):
+                raise reply.refusal
+            return reply.status, reply.body()
+
+    def _look_at_key(self) -> str:
+        """List the models: in every version of Open WebUI, that shows whether a key is good."""
+        try:
+            self._listed = [str(model["id"]) for model in self._client().models()]
+        except (AuthFailure, ConfigFailure) as failure:
+            raise self._without_key(failure) from None
+        except Failure as failure:
+            self._listed = failure
+            raise NotThere("the server did not come so far as to judge it") from None
+        self._require_server()
+        key = self._profile().key
+        if key is None:
+            raise NotThere("none is set, and none was asked for")
+        return f"the server takes that of {key.origin}"
+
+    def _without_key(self, failure: Failure) -> Failure:
+        if self._profile().key is None and isinstance(failure, AuthFailure):
+            failure.why = f"no key is set, and it says: {failure.why}"
+            failure.remedy = "set one with 'contextops config set api_key -'"
+        return failure
+
+    def _look_at_models(self) -> str:
+        if isinstance(self._listed, Failure):
+            raise self._listed
+        ids = self._listed
+        model = self._profile().model
+        if not model and ids:
+            return f"{len(ids)}; none is chosen" if len(ids) > 1 else ids[0]
+        failure = failure_of(judge([model] if model else [], lambda: ids))
+        if failure is not None:
+            raise failure
+        return f"{len(ids)}, {model} among them"
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _at(body: bytes, name: str) -> Any:
+    try:
+        value = jsontext.loads(body)
+    except ValueError:
+        return None
+    return value.get(name) if isinstance(value, dict) else None

@@ -1,0 +1,75 @@
+"""Whether a host has an address, and whether something listens there: for whoever asks why not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from contextops.errors import TimedOut, Unreachable, reason
+
+Found = TypeVar("Found")
+
+
+def addresses(host: str, port: int, timeout: float) -> list[str]:
+    """Resolve a name; raises ``Unreachable``, or ``TimedOut`` where a name server hangs."""
+
+    def resolve() -> list[str]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    try:
+        return _within(timeout, resolve)
+    except TimeoutError:
+        raise TimedOut(f"cannot resolve {host}", f"no answer within {timeout:g} s") from None
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(
+            f"cannot resolve {host}",
+            reason(error),
+            "check base_url ('contextops config get base_url') and the network",
+        ) from None
+
+
+def connection(host: str, port: int, timeout: float) -> str:
+    """Connect and hang up; gives the address that took it, or raises ``Unreachable``."""
+
+    def connect() -> str:
+        with socket.create_connection((host, port), timeout or None) as taken:
+            return str(taken.getpeername()[0])
+
+    try:
+        return _within(timeout, connect)
+    except TimeoutError:
+        raise TimedOut(
+            f"cannot connect to {host} port {port}",
+            f"no answer within {timeout:g} s",
+            "check base_url, and the firewalls between",
+        ) from None
+    except OSError as error:
+        raise Unreachable(
+            f"cannot connect to {host} port {port}",
+            reason(error),
+            "check that the server runs, and base_url ('contextops config get base_url')",
+        ) from None
+
+
+def _within(timeout: float, do: Callable[[], Found]) -> Found:
+    """Do it in a thread: a name server that hangs would hold Ctrl-C up, and heeds no limit."""
+    done: SimpleQueue[Found | BaseException] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put(do())
+        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+            done.put(error)
+
+    threading.Thread(target=run, name="reach", daemon=True).start()
+    try:
+        found = done.get(timeout=timeout or None)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
