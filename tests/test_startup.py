@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from contextops.commands import SUMMARIES, Commands
+
 PROBE = """
 import sys
 sys.argv[0] = "contextops"
@@ -58,3 +60,26 @@ def test_what_needs_no_server_loads_nothing_heavy(argv):
     assert loaded & HEAVY == set()
     # What the guard relies on: it sees what is loaded.
     assert "typer" in loaded
+
+
+@pytest.mark.parametrize(
+    ("argv", "own"),
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["config", "path"], {"config"}),
+        (["completion", "bash"], {"completion"}),
+        (["chat", "send", "--help"], {"chat"}),
+        (["help", "exit-codes"], {"help"}),
+    ],
+    ids=str,
+)
+def test_a_command_loads_itself_alone(argv, own):
+    before = "contextops.commands."
+    loaded = {name.removeprefix(before) for name in loaded_by(*argv) if name.startswith(before)}
+    assert loaded == own
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_what_the_help_says_of_a_command_is_what_it_says_itself(name):
+    assert Commands()[name].help.splitlines()[0] == SUMMARIES[name]

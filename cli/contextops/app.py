@@ -11,10 +11,9 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from contextops import __version__
-from contextops.commands import api, chat, completion, config, models, serve, session
-from contextops.commands.help import help_topic
+from contextops.commands import SUMMARIES, Commands
 from contextops.errors import INTERNAL, Failure, Signalled, UsageFailure
-from contextops.options import PROFILE, Command, Group, OnlineCommand
+from contextops.options import PROFILE, Group
 from contextops.output import Printer
 from contextops.runtime import Runtime
 
@@ -27,9 +26,13 @@ class Root(Group):
 
     shown: ClassVar = PROFILE
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Name the commands as a newcomer needs them; Typer would put the groups last."""
-        return sorted(super().list_commands(ctx), key=_ORDER.index)
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **{**attributes, "commands": Commands()})
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """Show what there is without loading it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
@@ -46,9 +49,6 @@ class Root(Group):
                 return super().invoke(ctx)
             finally:
                 ctx.obj.close()
-
-
-_ORDER = ("chat", "models", "session", "config", "api", "serve", "completion", "help")
 
 
 @contextmanager
@@ -127,14 +127,6 @@ def contextops(
     contextops config set base_url https://ai.example.com   name yours
     git diff | contextops chat send "review this"           use it in a pipe
     """
-
-
-for group in (chat.app, models.app, config.app, session.app):
-    app.add_typer(group)
-app.command("serve", cls=Command)(serve.serve)
-app.command("api", cls=OnlineCommand)(api.api)
-app.command("completion", cls=Command)(completion.completion)
-app.command("help", cls=Command)(help_topic)
 
 
 def run() -> int:

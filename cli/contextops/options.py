@@ -205,7 +205,17 @@ class Group(TyperGroup):
 
 def group(name: str, summary: str) -> typer.Typer:
     """Make a group of commands."""
-    return typer.Typer(name=name, help=summary, cls=Group, rich_markup_mode=None)
+    made = typer.Typer(
+        name=name, help=summary, cls=Group, rich_markup_mode=None, add_completion=False
+    )
+    # Without a callback Typer takes a group of one command for that command.
+    made.callback()(lambda: None)
+    return made
+
+
+def alone() -> typer.Typer:
+    """Make the place of a command that stands in no group."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 def _section(ctx: Any, formatter: Any, title: str, params: Iterable[Any]) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from contextops import jsontext
 from contextops.errors import BadResponse, Failure, UsageFailure
+from contextops.options import OnlineCommand, alone
 from contextops.output import Printer, sanitise
 from contextops.runtime import Runtime
 from contextops.sources import Sources, argument
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from contextops.client import Reply
 
 
+app = alone()
+
+
+@app.command("api", cls=OnlineCommand)
 def api(
     ctx: typer.Context,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, DELETE …")],

@@ -10,6 +10,7 @@ import typer
 
 from contextops import delivery, prompt, schema, session, tools
 from contextops.answer import Piece
+from contextops.commands import SUMMARIES
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, exclude, group, need
 from contextops.profiles import state_folder
@@ -17,7 +18,7 @@ from contextops.runtime import Runtime
 from contextops.sources import Sources
 from contextops.template import Template
 
-app = group("chat", "Ask a model.")
+app = group("chat", SUMMARIES["chat"])
 
 
 @app.command("send", cls=OnlineCommand)

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from contextops.options import Command, alone
 from contextops.runtime import Runtime
+
+app = alone()
 
 _FILES = {"bash": "contextops.bash", "zsh": "_contextops", "fish": "contextops.fish"}
 
@@ -19,6 +22,7 @@ class Shell(StrEnum):
     fish = "fish"
 
 
+@app.command("completion", cls=Command)
 def completion(
     ctx: typer.Context,
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contextops import config_file, jsontext, profiles, report
+from contextops.commands import SUMMARIES
 from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
 from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
 from contextops.output import Printer, sanitise
@@ -29,7 +30,7 @@ from contextops.sources import STANDARD_INPUT, Sources
 if TYPE_CHECKING:
     from contextops.doctor import Examined
 
-app = group("config", "See and change the settings.")
+app = group("config", SUMMARIES["config"])
 
 _DEFAULT_PROFILE = "default_profile"
 Keys = tuple[str, ...]

@@ -24,8 +24,11 @@ from contextops.errors import (
     Unreachable,
     UsageFailure,
 )
+from contextops.options import Command, alone
 from contextops.profiles import variables
 from contextops.runtime import Runtime
+
+app = alone()
 
 _WHEN = {
     UsageFailure: "bad flag or argument, flags that exclude each other, no prompt",
@@ -56,6 +59,7 @@ EXIT_CODES = (
 TOPICS = ("exit-codes", "environment")
 
 
+@app.command("help", cls=Command)
 def help_topic(
     ctx: typer.Context,
     words: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contextops import catalogue, delivery, report
+from contextops.commands import SUMMARIES
 from contextops.errors import UsageFailure
 from contextops.options import (
     AsJson,
@@ -25,7 +26,7 @@ from contextops.runtime import Runtime
 if TYPE_CHECKING:
     from contextops.availability import Verdict
 
-app = group("models", "See what the server offers.")
+app = group("models", SUMMARIES["models"])
 
 
 @app.command("list", cls=OnlineCommand)

@@ -10,6 +10,7 @@ import typer
 
 from contextops import profiles
 from contextops.config_file import DEFAULT, LOCAL
+from contextops.options import Command, alone
 from contextops.output import Printer
 from contextops.profiles import Profile
 from contextops.runtime import Runtime
@@ -17,9 +18,12 @@ from contextops.runtime import Runtime
 if TYPE_CHECKING:
     from contextops.local import Engine, Listener
 
+app = alone()
+
 _POLL = 0.2
 
 
+@app.command("serve", cls=Command)
 def serve(
     ctx: typer.Context,
     host: Annotated[

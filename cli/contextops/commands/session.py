@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from contextops import session
+from contextops.commands import SUMMARIES
 from contextops.errors import ConfigFailure
 from contextops.options import AsJson, Command, group
 from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 
-app = group("session", "See and throw away the conversations that are kept.")
+app = group("session", SUMMARIES["session"])
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or its path in .jsonl.")]
 
