@@ -192,7 +192,7 @@ def test_the_limit_is_of_bytes_of_all_that_is_kept(said: list[Any]):
     "flood",
     [
         [{"choices": [{"index": number} for number in range(10_001)]}],
-        [chunk(tool_calls=[{} for _ in range(10_001)])],
+        [chunk(tool_calls=[{"index": number} for number in range(10_001)])],
     ],
     ids=["choices", "tool calls"],
 )
@@ -284,7 +284,11 @@ def test_text_in_parts_is_text():
 
 
 def test_a_refusal_is_text():
-    assert taken({"choices": [{"delta": {"refusal": "I will not"}}]}) == [Text("I will not")]
+    answer = Answer(PLENTY)
+    said = [{"choices": [{"delta": {"refusal": part}}]} for part in ("I will", " not")]
+    assert taken(*said, answer=answer) == [Text("I will not")]
+    message = answer.response()["choices"][0]["message"]
+    assert (message["content"], message["refusal"]) == ("I will not", "I will not")
 
 
 def test_half_a_pair_is_a_replacement():
@@ -328,10 +332,97 @@ def test_one_index_with_two_ids_is_two_calls():
     ) == [("a", "f", "{}"), ("b", "g", "[]")]
 
 
+def test_an_id_of_its_own_for_each_piece_begins_no_call():
+    assert called(
+        [{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}],
+        [{"index": 0, "id": "b", "function": {"arguments": '{"x":'}}],
+        [{"index": 0, "id": "c", "function": {"name": None, "arguments": "1}"}}],
+    ) == [("a", "f", '{"x":1}')]
+
+
 @pytest.mark.parametrize("index", [{}, {"index": None}, {"index": []}, {"index": "x"}])
 def test_calls_without_an_index_are_calls_of_their_own(index: dict[str, Any]):
     calls = [{**index, "id": name, "function": {"name": name}} for name in "ab"]
-    assert called(calls) == [("a", "a", ""), ("b", "b", "")]
+    assert called(calls) == [("a", "a", "{}"), ("b", "b", "{}")]
+    nameless = [{**index, "function": {"name": name}} for name in "ab"]
+    assert called(nameless) == [("call_1", "a", "{}"), ("call_2", "b", "{}")]
+
+
+@pytest.mark.parametrize(
+    "rest", [{"id": "a", "function": {"name": "f"}}, {"id": "a", "function": {}}, {"function": {}}]
+)
+def test_without_an_index_the_same_id_or_none_is_the_same_call(rest: dict[str, Any]):
+    pieces = [{**rest, "function": {**rest["function"], "arguments": part}} for part in "[1]"]
+    first = {"id": "a", "function": {"name": "f", "arguments": ""}}
+    assert called([first], *([piece] for piece in pieces)) == [("a", "f", "[1]")]
+
+
+def test_an_index_may_be_text():
+    begun = [
+        {"index": str(n), "id": name, "function": {"name": name}} for n, name in enumerate("ab")
+    ]
+    ends = [{"index": str(n), "function": {"arguments": str(n)}} for n in range(2)]
+    assert called(begun, ends) == [("a", "a", "0"), ("b", "b", "1")]
+    # Python reads no number of 5,000 digits.
+    assert called([{"index": "1" * 5000, "id": "a", "function": {"name": "a"}}])
+
+
+def test_a_name_that_is_repeated_is_the_same_name():
+    pieces = [{"index": 0, "function": {"name": "f", "arguments": part}} for part in "[1]"]
+    assert called(*([piece] for piece in pieces)) == [("call_1", "f", "[1]")]
+    parts = [{"index": 0, "function": {"name": part}} for part in ("get_", "weather")]
+    assert called(parts) == [("call_1", "get_weather", "{}")]
+
+
+def test_an_id_that_is_made_up_is_no_other_calls():
+    calls = [{"index": n, "id": name, "function": {}} for n, name in enumerate((None, "call_1", 7))]
+    assert [name for name, _, _ in called(calls)] == ["call_2", "call_1", "call_3"]
+
+
+def test_the_older_api_calls_one_function():
+    answer = Answer(PLENTY)
+    parts = [{"name": "f", "arguments": ""}, {"arguments": "[1"}, {"arguments": "]"}]
+    pieces = taken(*(chunk(function_call=part) for part in parts), DONE, answer=answer)
+    assert [type(piece) for piece in pieces] == [ToolCall] * 3
+    streamed = answer.response()["choices"][0]["message"]
+    answer = Answer(PLENTY)
+    answer.take_document(completion(None, function_call={"name": "f", "arguments": "[1]"}))
+    assert answer.response()["choices"][0]["message"] == streamed
+    function = {"name": "f", "arguments": "[1]"}
+    assert streamed["tool_calls"] == [{"id": "call_1", "type": "function", "function": function}]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "c", "function": {"name": "f", "arguments": {"x": 1}}},
+        {"id": "c", "index": 0, "function": {"name": "f", "arguments": '{"x":1}'}},
+    ],
+)
+def test_calls_are_the_same_streamed_or_not(call: dict[str, Any]):
+    streamed, whole = Answer(PLENTY), Answer(PLENTY)
+    taken(chunk(tool_calls=[call]), DONE, answer=streamed)
+    whole.take_document(completion(None, tool_calls=[call, None]))
+    for answer in (streamed, whole):
+        function = {"name": "f", "arguments": '{"x":1}'}
+        message = answer.response()["choices"][0]["message"]
+        assert message["tool_calls"] == [{"id": "c", "type": "function", "function": function}]
+
+
+@pytest.mark.parametrize("none", [[], None, {}, [None]])
+def test_a_document_without_a_call_has_no_calls(none: Any):
+    answer = Answer(PLENTY)
+    answer.take_document(completion("Hello", tool_calls=none, function_call=None))
+    assert answer.response()["choices"][0]["message"] == {"role": "assistant", "content": "Hello"}
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_calls_that_are_cut_are_never_allowed(reason: str):
+    piece = chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f"}}])
+    answer = Answer(PLENTY)
+    taken(piece, chunk(finish=reason), DONE, answer=answer)
+    assert judged(answer, limit_is_callers=True, allow_truncated=True) == 18
+    assert answer.response()["contextops"]["complete"] is False
 
 
 # The whole --------------------------------------------------------------------------------------

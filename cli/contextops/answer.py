@@ -7,6 +7,7 @@ provider was, gives neither. The shapes are those of OpenAI's chat completions; 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
@@ -49,19 +50,34 @@ _CUT_BY = {
 
 # Choices, and calls in one of them: an empty one is two bytes on the wire, and a thousand here.
 _MOST = 10_000
+# Digits of an index, more than any of so many has.
+_LONGEST_INDEX = 10
 
 
 class _Call:
     """One tool call; its parts are joined when it is asked for, once."""
 
-    def __init__(self, name: Any) -> None:
-        self.id = name
-        self.name: list[str] = []
-        self.arguments: list[str] = []
+    def __init__(self) -> None:
+        self.id: Any = None
+        self._name: list[str] = []
+        self._arguments: list[str] = []
+
+    def add(self, piece: Mapping[str, Any]) -> None:
+        """Add a piece; there are servers that send the whole name with each."""
+        self.id = self.id or piece.get("id")
+        name, arguments = (_part(_function(piece).get(part)) for part in ("name", "arguments"))
+        if name and self._name != [name]:
+            self._name.append(name)
+        if arguments:
+            self._arguments.append(arguments)
 
     def whole(self) -> dict[str, Any]:
-        """Give the call in OpenAI's form."""
-        function = {"name": "".join(self.name), "arguments": "".join(self.arguments)}
+        """Give the call in OpenAI's form, in which no arguments are an empty object."""
+        arguments = "".join(self._arguments)
+        function = {
+            "name": "".join(self._name),
+            "arguments": arguments if arguments.strip() else "{}",
+        }
         return {"id": self.id, "type": "function", "function": function}
 
 
@@ -70,6 +86,7 @@ class _Choice:
 
     def __init__(self) -> None:
         self.text = bytearray()
+        self.is_refusal = False
         self.reasoning = bytearray()
         self.calls: list[_Call] = []
         self.slots: dict[int, _Call] = {}
@@ -144,7 +161,13 @@ class Answer:
         return pieces
 
     def response(self, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Give what has come so far as a ``chat.completion`` object, ``about`` under our name."""
+        """Give what has come so far as a ``chat.completion`` object, ``about`` under our name.
+
+        What came in one document is given as it came, but for its tool calls, which are in one
+        form however they came.
+        """
+        choices = self._document.get("choices")
+        said = [_normal(each) for each in choices or () if isinstance(each, dict)]
         return {
             "id": self._head.get("id"),
             "object": "chat.completion",
@@ -152,23 +175,26 @@ class Answer:
             "model": self._head.get("model"),
             "choices": [_choice(index, self._choices[index]) for index in sorted(self._choices)],
             **self._extras,
-            # What came in one document is given as it came.
             **self._document,
+            **({"choices": said} if said else {}),
             "contextops": {**(about or {}), "complete": self.is_proved and not self._is_cut},
         }
 
     def require_whole(self, *, limit_is_callers: bool, allow_truncated: bool) -> None:
-        """Raise ``Truncated`` where there is more that did not come, unless that was wanted."""
+        """Raise ``Truncated`` where there is more that did not come, unless that was wanted.
+
+        Of tool calls it never is: a part of what is executed is not some of it.
+        """
         if not self.is_proved:
             raise Truncated(
                 "the answer was cut off",
                 "the stream ended without saying that it was over",
                 "try again",
             )
-        if allow_truncated:
-            return
-        for reason in (choice.finish_reason for choice in self._choices.values()):
-            if reason in _CUT_BY and not (reason == "length" and limit_is_callers):
+        for choice in self._choices.values():
+            reason = choice.finish_reason
+            wanted = allow_truncated or (reason == "length" and limit_is_callers)
+            if reason in _CUT_BY and (choice.calls or not wanted):
                 self._is_cut = True
                 raise Truncated(f"the answer is not whole ({reason})", *_CUT_BY[reason])
 
@@ -212,29 +238,32 @@ class Answer:
             _append(pieces, Reasoning(thought))
         text = _text(delta.get("content") or delta.get("refusal"))
         if text:
+            kept.is_refusal = kept.is_refusal or not delta.get("content")
             self._grow(kept.text, text)
             _append(pieces, Text(text))
-        calls = delta.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            if isinstance(call, dict):
-                self._take_call(kept, call)
-                pieces.append(ToolCall(call))
+        for call in _pieces_of_calls(delta):
+            self._take_call(kept, call)
+            pieces.append(ToolCall(call))
 
     def _take_call(self, kept: _Choice, call: dict[str, Any]) -> None:
-        """Add a piece to its call: by index, but another id under one index is another call."""
-        index, name = call.get("index"), call.get("id")
-        if not isinstance(index, int):
-            index = len(kept.calls)
-        known = kept.slots.get(index)
-        if known is None or (name and known.id and name != known.id):
+        """Add a piece to its call: that of its index, or the last one.
+
+        Another id begins another call only where a name comes with it: there are servers that
+        give all calls one index, and others that give each piece an id of its own.
+        """
+        index, name = _index(call.get("index")), call.get("id")
+        last = kept.calls[-1] if kept.calls else None
+        known = last if index is None else kept.slots.get(index)
+        if known is not None and _function(call).get("name"):
+            is_other = name != known.id if name and known.id else index is None
+            known = None if is_other else known
+        if known is None:
             _require_few(kept.calls, "tool calls")
-            known = kept.slots[index] = _Call(name)
+            known = _Call()
             kept.calls.append(known)
-        known.id = known.id or name
-        function = call.get("function")
-        if isinstance(function, dict):
-            known.name.append(_part(function.get("name")))
-            known.arguments.append(_part(function.get("arguments")))
+        if index is not None:
+            kept.slots[index] = known
+        known.add(call)
         self._count(len(jsontext.dumps(call)))
 
     def _grow(self, kept: bytearray, text: str) -> None:
@@ -271,18 +300,65 @@ def _part(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def calls_in(choice: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the tool calls of a choice in one form, however they came."""
-    said = choice.get("message")
-    calls = said.get("tool_calls") if isinstance(said, dict) else None
-    return [_called(call) for call in calls or () if isinstance(call, dict)]
-
-
-def _called(call: Mapping[str, Any]) -> dict[str, Any]:
+def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
     function = call.get("function")
-    told = function if isinstance(function, dict) else {}
-    parts = {part: _part(told.get(part)) for part in ("name", "arguments")}
-    return {"id": call.get("id"), "type": "function", "function": parts}
+    return function if isinstance(function, dict) else {}
+
+
+def _index(value: Any) -> int | None:
+    """Give the index of a call: a number, which some servers send as text."""
+    if isinstance(value, str) and len(value) < _LONGEST_INDEX and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _pieces_of_calls(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the calls in a message, or the pieces of them in a delta.
+
+    ``function_call`` is what the API had before it had ``tool_calls``: one, without an id.
+    """
+    calls = said.get("tool_calls")
+    pieces = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    old = said.get("function_call")
+    if not pieces and isinstance(old, dict) and any(old.values()):
+        return [{"index": 0, "function": old}]
+    return pieces
+
+
+def _whole_calls(calls: Iterable[_Call]) -> list[dict[str, Any]]:
+    """Give the calls, each with an id: its result must name one."""
+    made = [call.whole() for call in calls]
+    taken = {call["id"] for call in made if isinstance(call["id"], str)}
+    free = (name for number in itertools.count(1) if (name := f"call_{number}") not in taken)
+    for call in made:
+        if not call["id"] or not isinstance(call["id"], str):
+            call["id"] = next(free)
+    return made
+
+
+def _normal(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a choice of a document with its tool calls as a stream's are, without them if none."""
+    said = choice.get("message")
+    if not isinstance(said, dict):
+        return dict(choice)
+    calls = []
+    for whole in _pieces_of_calls(said):
+        call = _Call()
+        call.add(whole)
+        calls.append(call)
+    message = {
+        name: value for name, value in said.items() if name not in ("tool_calls", "function_call")
+    }
+    if calls:
+        message["tool_calls"] = _whole_calls(calls)
+    return {**choice, "message": message}
+
+
+def calls_in(choice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the tool calls of a choice of a response of ours."""
+    said = choice.get("message")
+    calls: list[dict[str, Any]] = said.get("tool_calls", []) if isinstance(said, dict) else []
+    return calls
 
 
 def text_in(choice: Mapping[str, Any]) -> str:
@@ -290,6 +366,12 @@ def text_in(choice: Mapping[str, Any]) -> str:
     said = choice.get("message")
     told = said if isinstance(said, dict) else {}
     return _text(told.get("content") or told.get("refusal"))
+
+
+def is_refusal(choice: Mapping[str, Any]) -> bool:
+    """Tell whether a choice is the model's refusal to answer."""
+    said = choice.get("message")
+    return isinstance(said, dict) and bool(_text(said.get("refusal")))
 
 
 def _append(pieces: list[Piece], piece: Text | Reasoning) -> None:
@@ -308,6 +390,8 @@ def _choice(index: int, choice: _Choice) -> dict[str, Any]:
     }
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning.decode()
+    if choice.is_refusal:
+        message["refusal"] = text
     if choice.calls:
-        message["tool_calls"] = [call.whole() for call in choice.calls]
+        message["tool_calls"] = _whole_calls(choice.calls)
     return {"index": index, "message": message, "finish_reason": choice.finish_reason}

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from typing import Any
 
 from contextops.errors import TimedOut
 
 # Seconds for what may follow a proved answer: the usage, ``[DONE]``.
 _REST = 5.0
+
+
+@contextmanager
+def interrupted(limit: float | None, elapsed: float) -> Iterator[None]:
+    """Raise ``TimedOut`` in the midst of work that goes on beyond what is left of a limit.
+
+    Both in seconds; no limit is None or 0. Only a signal gets into a regular expression: on
+    Windows, and in other threads than the main one, there is no limit.
+    """
+    alarm = getattr(signal, "SIGALRM", None)
+    if not limit or alarm is None or current_thread() is not main_thread():
+        yield
+        return
+
+    def end(_signum: int, _frame: Any) -> None:
+        raise _failure("not done", limit, "--max-time")
+
+    before = signal.signal(alarm, end)
+    try:
+        # 0 would be no timer.
+        signal.setitimer(signal.ITIMER_REAL, max(limit - elapsed, 0.001))
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(alarm, before)
 
 
 class Deadlines:
@@ -75,11 +104,9 @@ class Deadlines:
         """Say which limit it was that ran out."""
         whole_end, phase_end = self._whole_end, self._phase_end
         if whole_end is not None and (phase_end is None or whole_end <= phase_end):
-            limit, flag = self._whole, "--max-time"
-            told = "not done"
-        else:
-            limit, told, flag = self._limits[self._phase]
-        return TimedOut("timed out", f"{told} within {limit:g} s", f"allow more with {flag}")
+            return _failure("not done", self._whole, "--max-time")
+        limit, told, flag = self._limits[self._phase]
+        return _failure(told, limit, flag)
 
     @property
     def elapsed(self) -> float:
@@ -98,3 +125,7 @@ class Deadlines:
     def _enter(self, phase: str) -> None:
         self._phase = phase
         self._since = self._clock()
+
+
+def _failure(told: str, limit: float, flag: str) -> TimedOut:
+    return TimedOut("timed out", f"{told} within {limit:g} s", f"allow more with {flag}")

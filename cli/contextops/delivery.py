@@ -8,7 +8,7 @@ lines to the last word, a document whole with ``complete`` false, a code block n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -37,7 +37,7 @@ def form(
     if code:
         return first_code(language)
     if schema is not None:
-        return fitting(schema, as_json=as_json)
+        return fitting(schema, as_json=as_json, may_call=with_tools)
     if as_json_lines:
         return lines
     if as_json:
@@ -61,6 +61,9 @@ def text(pieces: Pieces, printer: Printer) -> Response:
     finally:
         printer.end_reasoning()
         writer.end()
+    called = tools.names_in(response)
+    if called:
+        printer.note(f"the model called {called}; --tools FILE or --json has the calls printed")
     return response
 
 
@@ -156,11 +159,13 @@ def first_code(language: str | None) -> Deliver:
     return _once_whole(show)
 
 
-def fitting(schema: Schema, *, as_json: bool) -> Deliver:
-    """Show the answer once it is whole and has been checked; tool calls are shown as such."""
+def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Deliver:
+    """Show the answer once it is whole and has been checked; calls are one where they may be."""
 
     def show(response: Response, printer: Printer) -> None:
         try:
+            if not may_call:
+                tools.require_none(response)
             schema.require(response)
         except NoMatch:
             printer.detail(f"* the answer: {text_in(_first(response))}")
@@ -208,10 +213,16 @@ def _print(text: str, printer: Printer) -> None:
 def to_file(printer: Printer, path: Path) -> Iterator[Printer]:
     """Let what is printed on stdout go to a file, which is there only when all of it is."""
     file = PartFile(path)
+    writer = printer.writing_to(file.write)
     try:
-        yield printer.writing_to(file.write)
+        yield writer
         file.keep()
-    except BaseException:
+    except BaseException as ended:
+        part = getattr(ended, "response", None)
+        if part and file.is_empty and not (file.is_direct or _is_proved(part)):
+            # What is shown only when it is whole has not been; what broke it off is what is told.
+            with suppress(Failure):
+                writer.write_text(text_in(_first(part)))
         if file.leave():
             printer.note(f"what came of the answer is in {file.part}")
         raise

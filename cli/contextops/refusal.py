@@ -63,7 +63,10 @@ def _said(value: Any) -> str:
     if isinstance(value, dict):
         for name in ("error", "detail", "message"):
             if value.get(name):
-                return _said(value[name])
+                said, param = _said(value[name]), value.get("param")
+                # The parameter that it is about, where the words do not name it.
+                is_news = isinstance(param, str) and param not in said
+                return f"{said} ({param})" if is_news else said
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         # Validation errors (422); their "input" repeats the prompt, so it is left out.
         return "; ".join(_complaint(item) for item in value)

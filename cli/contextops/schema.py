@@ -7,14 +7,15 @@ as if it had not seen it, is asked once more in words. What comes is checked her
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contextops import jsontext
-from contextops.answer import Done, Piece, Reasoning, calls_in, text_in
+from contextops.answer import Done, Piece, Reasoning, calls_in, is_refusal, text_in
+from contextops.deadlines import interrupted
 from contextops.errors import InputFailure, NoMatch, Rejected
-from contextops.sources import STANDARD_INPUT, Sources
+from contextops.sources import Sources, name_of
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -28,7 +29,8 @@ Ask = Callable[[Body], Iterator[Piece]]
 
 
 _RESPONSE_FORMAT = "response_format"
-_NAMED = re.compile(r"response_?format|json_schema", re.IGNORECASE)
+# Servers say it in words of their own: "structured outputs", llama.cpp "JSON schema error".
+_NAMED = re.compile(r"response[ _-]?format|json[ _-]?schema|structured.?output", re.IGNORECASE)
 _ORDER = (
     "Answer with one JSON value that fits this JSON Schema, and with nothing else: no explanation, "
     "no code fence."
@@ -43,10 +45,13 @@ _MAX_FAULT = 500
 class Schema:
     """Hold one JSON Schema, and check answers by it; nothing that it refers to is fetched."""
 
-    def __init__(self, name: str, value: dict[str, Any], validator: Validator) -> None:
+    def __init__(
+        self, name: str, value: dict[str, Any], validator: Validator, max_time: float | None
+    ) -> None:
         self._name = name
         self._value = value
         self._validator = validator
+        self._max_time = max_time
 
     @property
     def response_format(self) -> dict[str, Any]:
@@ -64,22 +69,33 @@ class Schema:
         return {**plain, "messages": _with_order(list(body["messages"]), order)}
 
     def require(self, response: Response) -> None:
-        """Raise ``NoMatch`` where an answer does not fit; tool calls are none."""
-        for text in _answers(response):
-            self._require_text(text, response)
+        """Raise ``NoMatch`` where an answer does not fit; tool calls are none.
+
+        Raises ``TimedOut`` where what the request has left of ``max_time`` is not enough: there
+        are patterns that take years.
+        """
+        refused = _refusals(response)
+        if refused:
+            why, remedy = f"it refused: {refused[0]}", "rephrase the prompt"
+            raise NoMatch("the model gave no answer", why, remedy, response=response)
+        with interrupted(self._max_time, response["contextops"]["total_ms"] / 1000):
+            for text in _answers(response):
+                self._require_text(text, response)
 
     def _require_text(self, text: str, response: Response) -> None:
         what = f"the answer does not fit {self._name}"
         remedy = "try again, or see the answer with -v"
         try:
-            fault = self._first_fault(jsontext.loads(text))
+            value = jsontext.loads(text)
         except ValueError as error:
             raise NoMatch(what, f"it is no JSON: {error}", remedy, response=response) from None
+        fault = self._first_fault(value)
         if fault:
             raise NoMatch(what, fault, remedy, response=response)
 
     def _first_fault(self, value: Any) -> str | None:
         """Name the fault that stands first in the document, None where there is none."""
+        from jsonschema.exceptions import UnknownType
         from referencing.exceptions import Unresolvable
 
         try:
@@ -88,28 +104,31 @@ class Schema:
             raise _unknown(self._name, error.ref) from None
         except (RecursionError, ArithmeticError):
             return "it cannot be checked: it is nested too deep, or has too large a number"
+        except (UnknownType, re.error, TypeError, AttributeError) as error:
+            # What is behind words that its draft does not know, or does not look into.
+            raise _no_schema(self._name, str(error).partition("\n")[0][:_MAX_FAULT]) from None
         if not faults:
             return None
-        first = min(faults, key=lambda fault: _place(value, fault.absolute_path))
+        places = _Places(value)
+        first = min(faults, key=lambda fault: places.of(fault.absolute_path))
         pointer = jsontext.dumps(_pointer(first.absolute_path))
         return f"at {pointer}: {first.message[:_MAX_FAULT]}"
 
 
-def read(path: str, sources: Sources) -> Schema:
-    """Read a JSON Schema; raises ``InputFailure`` for what is none."""
-    name = "standard input" if path == STANDARD_INPUT else path
-    try:
-        value = jsontext.loads(sources.text_of(path))
-    except ValueError as error:
-        raise InputFailure(f"{name} is no JSON", str(error), "give a JSON Schema") from None
+def read(path: str, sources: Sources, max_time: float | None = None) -> Schema:
+    """Read a JSON Schema; raises ``InputFailure`` for what is none.
+
+    ``max_time`` are the seconds for a request and the check of its answer.
+    """
+    name = name_of(path)
+    value = sources.json_of(path, "a JSON Schema")
     if not isinstance(value, dict):
         raise _no_schema(name, "it is no JSON object")
-    return Schema(name, value, _validator(name, value))
+    return Schema(name, value, _validator(name, value), max_time)
 
 
 def _validator(name: str, value: dict[str, Any]) -> Validator:
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
     from referencing import Registry
     from referencing.exceptions import Unresolvable
@@ -121,15 +140,11 @@ def _validator(name: str, value: dict[str, Any]) -> Validator:
         kind = validator_for(value, default=None) if known else None  # type: ignore[arg-type]
     if kind is None:
         raise _no_schema(name, f"no draft is called {jsontext.dumps(value['$schema'])}")
-    try:
-        kind.check_schema(value)
-    except SchemaError as error:
-        place = jsontext.dumps(_pointer(error.absolute_path))
-        raise _no_schema(name, f"at {place}: {error.message[:_MAX_FAULT]}") from None
+    _check_schema(kind, name, value)
     # A registry of its own, as the one that is there otherwise fetches what it does not have.
     validator: Validator = kind(value, registry=Registry())
     try:
-        _require_known(name, value)
+        _require_known(kind, name, value)
         # Once on nothing: a reference to itself shows, and those behind words that no draft has.
         any(validator.iter_errors(None))
     except Unresolvable as error:
@@ -139,8 +154,18 @@ def _validator(name: str, value: dict[str, Any]) -> Validator:
     return validator
 
 
-def _require_known(name: str, value: dict[str, Any]) -> None:
-    """Look up every reference before anything is sent."""
+def _check_schema(kind: Any, name: str, value: Any, where: str = "") -> None:
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        kind.check_schema(value)
+    except SchemaError as error:
+        place = jsontext.dumps(where + _pointer(error.absolute_path))
+        raise _no_schema(name, f"at {place}: {error.message[:_MAX_FAULT]}") from None
+
+
+def _require_known(kind: Any, name: str, value: dict[str, Any]) -> None:
+    """Look up every reference before anything is sent, and what it leads to, wherever it is."""
     from jsonschema_specifications import REGISTRY
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, specification_with
@@ -148,15 +173,22 @@ def _require_known(name: str, value: dict[str, Any]) -> None:
     drafts = specification_with(value["$schema"]) if "$schema" in value else DRAFT202012
     resource = drafts.create_resource(value)
     waiting: list[tuple[Any, Any]] = [(REGISTRY.resolver_with_root(resource), resource)]
+    seen: set[int] = set()
     while waiting:
         resolver, part = waiting.pop()
-        told = part.contents if isinstance(part.contents, dict) else {}
+        if id(part.contents) in seen or not isinstance(part.contents, dict):
+            continue
+        seen.add(id(part.contents))
         for word in ("$ref", "$dynamicRef"):
-            if isinstance(told.get(word), str):
+            reference = part.contents.get(word)
+            if isinstance(reference, str):
                 try:
-                    resolver.lookup(told[word])
-                except Unresolvable:
-                    raise _unknown(name, told[word]) from None
+                    found = resolver.lookup(reference)
+                except (Unresolvable, ValueError, TypeError):
+                    raise _unknown(name, reference) from None
+                if id(found.contents) not in seen:
+                    _check_schema(kind, name, found.contents, reference)
+                    waiting.append((found.resolver, drafts.create_resource(found.contents)))
         waiting.extend((resolver.in_subresource(below), below) for below in part.subresources())
 
 
@@ -173,13 +205,33 @@ def _pointer(path: Any) -> str:
     return "".join(f"/{step}" for step in steps)
 
 
-def _place(document: Any, path: Any) -> tuple[int, ...]:
+class _Places:
     """Say where in a document a path leads, so that what is written first sorts first."""
-    place = []
-    for step in path:
-        place.append(list(document).index(step) if isinstance(document, dict) else step)
-        document = document[step]
-    return tuple(place)
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._positions: dict[int, dict[Any, int]] = {}
+
+    def of(self, path: Iterable[Any]) -> tuple[int, ...]:
+        """Give the position in each container; a path may end in what is not there."""
+        place = []
+        part = self._document
+        for step in path:
+            position = self._positions_in(part).get(step)
+            if position is None:
+                break
+            place.append(position)
+            part = part[step]
+        return tuple(place)
+
+    def _positions_in(self, part: Any) -> dict[Any, int]:
+        """Give the place of each key of a container, counted once: each may have a fault."""
+        known = self._positions.get(id(part))
+        if known is None:
+            keys = range(len(part)) if isinstance(part, list) else part
+            keys = keys if isinstance(part, list | dict) else ()
+            known = self._positions[id(part)] = {key: place for place, key in enumerate(keys)}
+        return known
 
 
 def _with_order(messages: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
@@ -225,13 +277,19 @@ def ask(
 
 
 def _is_ignored(response: Response) -> bool:
-    """Tell whether an answer is no JSON at all."""
+    """Tell whether an answer is no JSON at all, nor a refusal."""
+    if _refusals(response):
+        return False
     for text in _answers(response):
         try:
             jsontext.loads(text)
         except ValueError:
             return True
     return False
+
+
+def _refusals(response: Response) -> list[str]:
+    return [text_in(choice) for choice in response["choices"] if is_refusal(choice)]
 
 
 def _answers(response: Response) -> Iterator[str]:

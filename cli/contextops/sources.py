@@ -21,6 +21,7 @@ PATIENCE = 3.0
 """Seconds of silence on standard input before a note says what is waited for."""
 
 _BLOCK = 1 << 20
+_NAME_ENCODING = "name what it is with --encoding, e.g. --encoding latin-1"
 
 Note = Callable[[str], None]
 
@@ -46,15 +47,22 @@ class Sources:
 
     def array_of(self, path: str, items: str) -> list[Any]:
         """Read a JSON array of such items; raises ``InputFailure`` for what is none."""
-        name = name_of(path)
-        try:
-            value = jsontext.loads(self.text_of(path))
-        except ValueError as error:
-            remedy = f"give an array of {items}"
-            raise InputFailure(f"{name} is no JSON", str(error), remedy) from None
+        value = self.json_of(path, f"an array of {items}")
         if not isinstance(value, list):
-            raise InputFailure(f"{name} is no array of {items}", "it is no JSON array")
+            raise InputFailure(f"{name_of(path)} is no array of {items}", "it is no JSON array")
         return value
+
+    def json_of(self, path: str, wanted: str) -> Any:
+        """Read JSON, which is UTF-8 whatever text is in; raises ``InputFailure`` for what is none.
+
+        ``wanted`` says what it should be.
+        """
+        name, remedy = name_of(path), f"give {wanted}"
+        text = decoded(self.bytes_of(path), name, remedy=f"{remedy} in UTF-8")
+        try:
+            return jsontext.loads(text)
+        except ValueError as error:
+            raise InputFailure(f"{name} is no JSON", str(error), remedy) from None
 
     def _file(self, path: str) -> bytes:
         try:
@@ -116,7 +124,7 @@ def name_of(path: str) -> str:
     return "standard input" if path == STANDARD_INPUT else path
 
 
-def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:
+def decoded(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_ENCODING) -> str:
     """Read bytes as text, less a BOM; raises ``InputFailure`` with the offset of what is none."""
     try:
         text = data.decode(encoding)
@@ -132,7 +140,7 @@ def decoded(data: bytes, name: str, encoding: str = "utf-8") -> str:
         raise InputFailure(
             f"{name} is not {'UTF-8' if encoding == 'utf-8' else encoding}",
             why,
-            "name what it is with --encoding, e.g. --encoding latin-1",
+            remedy,
         ) from None
     return text.removeprefix("\ufeff")
 

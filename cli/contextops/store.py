@@ -258,6 +258,11 @@ class PartFile:
                 system.close(self._descriptor)
             _sync_folder(self._target.parent)
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing has been written."""
+        return not self._size
+
     def leave(self) -> bool:
         """Leave what was written in ``FILE.part``, if anything was; tell whether."""
         if self.is_direct or self._size or sys.platform == "win32":

@@ -10,7 +10,7 @@ from typing import Any
 
 from contextops import jsontext
 from contextops.answer import Done, Piece, calls_in
-from contextops.errors import InputFailure, NoMatch, Truncated, UsageFailure
+from contextops.errors import InputFailure, NoMatch, UsageFailure
 from contextops.sources import Sources, name_of
 
 Tool = dict[str, Any]
@@ -74,21 +74,32 @@ def checked(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def require(response: dict[str, Any]) -> None:
-    """Raise ``Truncated`` for calls that a limit cut, ``NoMatch`` for arguments that are no JSON.
-
-    A limit of the caller's own is no excuse: of what is executed, a part is not some of it.
-    """
+    """Raise ``NoMatch`` for arguments that are no JSON."""
     for said in response["choices"]:
-        calls = calls_in(said)
-        if calls and said.get("finish_reason") in ("length", "content_filter"):
-            raise Truncated(
-                "the tool calls were cut off",
-                f"the answer is not whole ({said['finish_reason']})",
-                "allow more with --max-tokens",
-                response=response,
-            )
-        for call in calls:
+        for call in calls_in(said):
             _require_json(call["function"], response)
+
+
+def require_none(response: dict[str, Any]) -> None:
+    """Raise ``NoMatch`` for a call where none was offered to the model."""
+    names = names_in(response)
+    if names:
+        raise NoMatch(
+            f"the model called {names}",
+            "an answer was asked for",
+            "offer tools with --tools, or try again",
+            response=response,
+        )
+
+
+def names_in(response: dict[str, Any]) -> str:
+    """Name what is called, each once."""
+    calls = (call for said in response.get("choices", ()) for call in calls_in(said))
+    return ", ".join(dict.fromkeys(_name(call["function"]) for call in calls))
+
+
+def _name(function: dict[str, Any]) -> str:
+    return function["name"] or "a nameless function"
 
 
 def _require_json(function: dict[str, Any], response: dict[str, Any]) -> None:
@@ -96,7 +107,7 @@ def _require_json(function: dict[str, Any], response: dict[str, Any]) -> None:
         jsontext.loads(function["arguments"])
     except ValueError as error:
         raise NoMatch(
-            f"the arguments of the call of {function['name'] or 'a nameless function'} are no JSON",
+            f"the arguments of the call of {_name(function)} are no JSON",
             str(error),
             "try again",
             response=response,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
+import time
 
 import pytest
 
 from contextops import store
 from contextops.errors import OutputFailure
 from shapes import (
+    DONE,
     OpenWebUI,
     chunk,
+    compact,
     completion,
     detail,
     in_turn,
@@ -214,6 +218,39 @@ def test_an_answer_that_cannot_be_kept_is_printed_all_the_same(run, serve, expor
     assert (told.status, told.stdout) == (23, f"{FITS}\n")
 
 
+@pytest.mark.parametrize("how", ["--stream", "--no-stream"])
+@pytest.mark.parametrize("mode", [[], ["--json"]], ids=" ".join)
+def test_a_call_that_was_not_offered_does_not_fit(run, serve, exported, how, mode):
+    calls = [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}]
+    said = chunk(tool_calls=calls), chunk(finish="tool_calls"), DONE
+    whole = json_answer(completion(None, finish="tool_calls", tool_calls=calls))
+    server = exported(serve(lambda told: stream(*said) if told.json()["stream"] else whole))
+    told = run(*ARGV, how, *mode, "hi")
+    assert (told.status, told.stdout) == (12, "")
+    assert "the model called f: an answer was asked for" in told.stderr
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("how", ["--stream", "--no-stream"])
+def test_a_refusal_is_told_as_one_and_no_form_is_asked_for_again(run, serve, exported, how):
+    said = chunk(refusal="I cannot "), chunk(refusal="help"), chunk(finish="stop"), DONE
+    whole = json_answer(completion(None, refusal="I cannot help"))
+    server = exported(serve(lambda told: stream(*said) if told.json()["stream"] else whole))
+    told = run(*ARGV, how, "hi")
+    assert (told.status, told.stdout) == (12, "")
+    assert "the model gave no answer: it refused: I cannot help" in told.stderr
+    assert len(server.requests) == 1
+
+
+def test_what_came_of_a_cut_answer_is_in_the_part(run, serve, exported, here):
+    exported(serve(lambda _: stream(chunk('{"lev'))))
+    told = run(*ARGV, "-o", "out", "hi")
+    assert (told.status, told.stdout) == (18, "")
+    assert (here / "out.part").read_text() == '{"lev'
+    assert not (here / "out").exists()
+    assert run(*ARGV, "-o", "/dev/stdout", "hi").stdout == ""
+
+
 def test_a_call_is_no_answer_to_check(run, serve, exported, here):
     (here / "tools.json").write_text('[{"type": "function", "function": {"name": "get_weather"}}]')
     exported(serve(OpenWebUI()))
@@ -230,8 +267,12 @@ def test_a_call_is_no_answer_to_check(run, serve, exported, here):
     [
         json_answer({"error": {"message": REFUSAL, "type": "invalid_request_error"}}, 400),
         detail(f"400: {REFUSAL}", 400),
+        detail("response format is not supported", 400),
+        json_answer({"error": {"message": "No structured outputs here", "type": "x"}}, 400),
+        json_answer({"error": {"message": "Not supported", "param": "response_format"}}, 400),
+        json_answer({"error": {"message": "Unable to parse: JSON schema error at /"}}, 400),
     ],
-    ids=["0.12.4", "0.6.5"],
+    ids=["0.12.4", "0.6.5", "words", "other words", "parameter", "llama.cpp"],
 )
 def test_a_server_that_refuses_the_form_is_asked_in_words(run, serve, exported, error):
     server = exported(serve(refusing_the_form(error)))
@@ -335,6 +376,14 @@ def test_the_whole_time_holds_for_both(run, serve, exported):
         ('{"items": {"$ref": "http://127.0.0.1:9/s.json"}}', "refers to http://127.0.0.1:9/s.json"),
         ('{"items": {"$ref": "other.json"}}', "refers to other.json"),
         ('{"$ref": "#"}', "refers to itself without end"),
+        ('{"items": {"$ref": "#/allOf/x"}, "allOf": [{}]}', "refers to #/allOf/x, which is not"),
+        ('{"items": {"$ref": "#/minItems/x"}, "minItems": 1}', "refers to #/minItems/x, which"),
+        ('{"items": {"$ref": "#/required/0"}, "required": ["a"]}', "at \"#/required/0\": 'a' is"),
+        ('{"items": {"$ref": "#/minItems"}, "minItems": 1}', 'at "#/minItems": 1 is not'),
+        ('{"items": {"$ref": "#/x/y"}, "x": {"y": {"type": "cat"}}}', 'at "#/x/y/type"'),
+        ('{"items": {"$ref": "#/x/y"}, "x": {"y": {"pattern": "("}}}', 'at "#/x/y/pattern"'),
+        ('{"items": {"$ref": "#/x/y"}, "x": {"y": {"required": 5}}}', 'at "#/x/y/required"'),
+        ('{"items": {"$ref": "#/x/y"}, "x": {"y": {"items": {"$ref": "#/z"}}}}', "to #/z, which"),
         ('{"a": NaN}', "is no JSON"),
     ],
 )
@@ -348,9 +397,17 @@ def test_what_is_no_schema_is_26_and_nothing_is_sent(run, serve, exported, here,
     assert server.requests == []
 
 
-def test_a_schema_that_is_not_there_is_26(run, serve, exported):
+@pytest.mark.parametrize("name", ["none.json", ""])
+def test_a_schema_that_is_not_there_is_26(run, serve, exported, name):
     exported(serve(OpenWebUI(), may_be_idle=True))
-    assert run("chat", "send", "-n", "--schema", "none.json", "hi").status == 26
+    assert run("chat", "send", "-n", "--schema", name, "hi").status == 26
+
+
+def test_a_schema_is_utf8_whatever_text_is_in(run, here):
+    wide = {"title": "größer"}
+    (here / "line.json").write_bytes(json.dumps(wide, ensure_ascii=False).encode("utf-8-sig"))
+    told = run(*ARGV, "--encoding", "latin-1", "--dry-run", "-m", "m", "hi")
+    assert json.loads(told.stdout)["response_format"]["json_schema"]["schema"] == wide
 
 
 def test_no_reference_is_ever_fetched(run, serve, exported, here):
@@ -361,14 +418,23 @@ def test_no_reference_is_ever_fetched(run, serve, exported, here):
 
 
 def test_nor_is_one_that_only_an_answer_leads_to(run, serve, exported, here):
-    server = exported(serve(saying('{"a": 1}')))
+    server = exported(serve(saying('{"a": 1}'), may_be_idle=True))
     hidden = {"x": {"$ref": f"{server.url}/schema.json"}}
     schema = {"properties": {"a": {"$ref": "#/components/x"}}, "components": hidden}
     (here / "line.json").write_text(json.dumps(schema))
     told = run(*ARGV, "hi")
     assert (told.status, told.stdout) == (26, "")
     assert "/schema.json, which is not in it" in told.stderr
-    assert [request.method for request in server.requests] == ["POST"]
+    assert server.requests == []
+
+
+def test_what_only_a_check_shows_to_be_no_schema_is_26(run, serve, exported, here):
+    draft = "http://json-schema.org/draft-04/schema#"
+    (here / "line.json").write_text(json.dumps({"$schema": draft, "patternProperties": {"(": {}}}))
+    exported(serve(saying('{"a": 1}')))
+    told = run(*ARGV, "hi")
+    assert (told.status, told.stdout) == (26, "")
+    assert "line.json is no JSON Schema: missing )" in told.stderr
 
 
 @pytest.mark.parametrize(
@@ -395,6 +461,35 @@ def test_schemas_of_all_kinds_are_held_to(run, serve, exported, here, schema, fi
     for text, status in ((fits, 0), (wrong, 12)):
         exported(serve(saying(text)))
         assert run(*ARGV, "hi").status == status
+
+
+def test_a_fault_in_what_is_not_there_is_named(run, serve, exported, here):
+    draft = "http://json-schema.org/draft-03/schema#"
+    schema = {"$schema": draft, "properties": {"b": {"required": True}}}
+    (here / "line.json").write_text(json.dumps(schema))
+    exported(serve(saying('{"a": 1}')))
+    assert "'b' is a required property" in run(*ARGV, "hi").stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no timer interrupts a pattern there")
+def test_a_check_ends_with_the_time_that_there_is(run, serve, exported, here):
+    (here / "line.json").write_text('{"pattern": "^(a+)+$"}')
+    exported(serve(saying(json.dumps(f"{'a' * 40}!"))))
+    begun = time.monotonic()
+    told = run(*ARGV, "--max-time", "1", "hi")
+    assert (told.status, told.stdout) == (28, "")
+    assert "not done within 1 s; allow more with --max-time" in told.stderr
+    assert time.monotonic() - begun < 10
+
+
+def test_many_faults_are_put_in_order_in_no_time(run, serve, exported, here):
+    (here / "line.json").write_text('{"additionalProperties": {"type": "string"}}')
+    answer = compact({f"k{number}": number for number in range(30_000)})
+    exported(serve(saying(answer)))
+    begun = time.monotonic()
+    assert 'at "/k0": 0 is not of type' in run(*ARGV, "hi").stderr
+    # A square of so many takes 19 s.
+    assert time.monotonic() - begun < 10
 
 
 def test_a_deep_answer_is_no_bug(run, serve, exported, here):

@@ -190,7 +190,32 @@ def test_a_thousand_calls_are_a_thousand_lines(run, serve, exported):
 def test_arguments_that_are_an_object_are_text_as_everywhere(run, serve, exported):
     given = [{"function": {"name": "f", "arguments": {"x": "ü"}}}]
     exported(serve(lambda _: json_answer(completion(None, tool_calls=given))))
-    assert lines_of(run(*ARGV, "hi")) == [call(None, "f", '{"x":"ü"}')]
+    assert lines_of(run(*ARGV, "hi")) == [call("call_1", "f", '{"x":"ü"}')]
+
+
+@pytest.mark.parametrize("arguments", ["", " ", None])
+def test_no_arguments_are_an_empty_object(run, serve, exported, arguments):
+    exported(serve(calling(piece(0, "now", arguments, id="a"))))
+    assert lines_of(run(*ARGV, "hi")) == [call("a", "now", "{}")]
+    given = [{"id": "a", "function": {"name": "now", "arguments": arguments}}]
+    exported(serve(lambda _: json_answer(completion(None, tool_calls=given))))
+    assert lines_of(run(*ARGV, "hi")) == [call("a", "now", "{}")]
+
+
+def test_the_call_of_the_older_api_is_a_line_too(run, serve, exported):
+    said = chunk(function_call={"name": "f", "arguments": "{}"})
+    exported(serve(lambda _: stream(said, chunk(finish="function_call"), DONE)))
+    assert lines_of(run(*ARGV, "hi")) == [call("call_1", "f", "{}")]
+
+
+@pytest.mark.parametrize("flags", [["--param", "tools=[]"], []])
+def test_calls_that_are_not_printed_are_noted(run, serve, exported, flags):
+    exported(serve(calling(piece(0, "f", "{}"), piece(1, "g", "{}"), piece(2, "f", "{}"))))
+    told = run("chat", "send", "-n", *flags, "hi")
+    assert (told.status, told.stdout) == (0, "")
+    note = "the model called f, g; --tools FILE or --json has the calls printed"
+    assert told.stderr == f"contextops: note: {note}\n"
+    assert run("-q", "chat", "send", "-n", *flags, "hi").stderr == ""
 
 
 def test_text_beside_calls_is_on_stderr(run, serve, exported):
@@ -225,6 +250,13 @@ def test_what_a_terminal_would_obey_is_escaped(run, serve, exported):
     assert lines_of(told) == [call("a", "f\x1b[2J", '"\u202e"')]
 
 
+def test_a_document_without_calls_ends_the_loop(run, serve, exported):
+    exported(serve(lambda _: json_answer(completion("Yes.", tool_calls=[]))))
+    told = run(*ARGV, "--json", "weather?")
+    message = json.loads(told.stdout)["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": "Yes."}
+
+
 @pytest.mark.parametrize("how", ["--stream", "--no-stream"])
 def test_the_document_has_the_calls_where_the_api_has_them(run, serve, exported, how):
     exported(serve(OpenWebUI()))
@@ -249,7 +281,7 @@ def test_events_have_them_as_they_come(run, serve, exported):
 # What cannot be called
 
 
-@pytest.mark.parametrize("arguments", ['{"x": ', "", "x", "{} {}", "NaN"])
+@pytest.mark.parametrize("arguments", ['{"x": ', "x", "{} {}", "NaN"])
 def test_arguments_that_are_no_json_are_12_and_no_call_comes_out(run, serve, exported, arguments):
     answer = calling(piece(0, "good", "{}", id="a"), piece(1, "bad", arguments, id="b"))
     exported(serve(answer))
@@ -288,6 +320,17 @@ def test_calls_that_are_cut_are_18_and_none_comes_out(
     said, error = told.stderr.splitlines()
     assert said == "Hm."
     assert error.startswith("contextops: the ")
+
+
+def test_calls_that_are_cut_are_nowhere_complete(run, serve, exported, here):
+    exported(serve(calling(piece(0, "f", "{}", id="a"), finish="length")))
+    for mode in ("--json", "--jsonl"):
+        told = run(*ARGV, mode, "--max-tokens", "5", "--session", "./s.jsonl", "hi")
+        last = lines_of(told)[-1]
+        assert told.status == 18
+        assert (last if mode == "--json" else last["response"])["contextops"]["complete"] is False
+        kept = (here / "s.jsonl").read_text("utf-8").splitlines()[-1]
+        assert json.loads(kept)["complete"] is False
 
 
 def test_text_that_is_cut_is_on_stdout_as_always(run, serve, exported):
@@ -338,6 +381,33 @@ def test_results_are_messages_like_any_other(run, serve, exported, here):
     told = run(*ARGV, "--messages", "m.json")
     assert (told.status, told.stdout) == (0, "tool said: 21 °C\n")
     assert server.requests[-1].json()["messages"] == messages
+
+
+def test_a_call_without_an_id_is_answered_too(run, serve, exported, here):
+    exported(serve(calling(piece(0, "f", "{}"), piece(1, "g", "{}", id=None))))
+    made = lines_of(run(*ARGV, "hi"))
+    results = [{"role": "tool", "tool_call_id": each["id"], "content": ""} for each in made]
+    turn = [{"role": "assistant", "content": None, "tool_calls": made}, *results]
+    (here / "m.json").write_text(json.dumps([{"role": "user", "content": "hi"}, *turn]))
+    assert run(*ARGV, "--messages", "m.json", "--dry-run").status == 0
+
+
+@pytest.mark.parametrize("flag", ["--tools", "--messages"])
+def test_json_is_utf8_whatever_text_is_in(run, here, flag):
+    wide = [{**WEATHER, "role": "user", "content": "größer"}]
+    (here / "wide.json").write_bytes(json.dumps(wide, ensure_ascii=False).encode("utf-8-sig"))
+    (here / "text").write_bytes("größer".encode("latin-1"))
+    argv = ("chat", "send", "-n", "--dry-run", "-m", "m", "--encoding", "latin-1", "-f", "text")
+    told = run(*argv, flag, "wide.json")
+    assert (told.status, told.stderr) == (0, "")
+    body = json.loads(told.stdout)
+    assert "größer" in body["messages"][-1]["content"]
+    assert body[flag.strip("-")][0] == wide[0]
+    (here / "wide.json").write_bytes(json.dumps(wide, ensure_ascii=False).encode("latin-1"))
+    told = run(*argv, flag, "wide.json")
+    assert (told.status, told.stdout) == (26, "")
+    assert "wide.json is not UTF-8: byte 0xf6 at offset" in told.stderr
+    assert "; give an array of " in told.stderr
 
 
 def test_a_session_does_not_send_calls_without_results(run, serve, exported):

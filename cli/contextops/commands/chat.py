@@ -1,10 +1,10 @@
 """``contextops chat``: ask a model."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -186,109 +186,209 @@ def send(
     """
     runtime: Runtime = ctx.obj
     runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
-    code = extract or extract_lang is not None
-    with ExitStack() as stack:
-        if as_json_lines:
-            stack.enter_context(delivery.ending_lines(runtime.printer))
+    given = _Given(
+        words or [], files or [], images or [], messages, variables or [], encoding, no_stdin
+    )
+    wanted = _Wanted(
+        as_json=as_json,
+        as_json_lines=as_json_lines,
+        code=extract or extract_lang is not None,
+        language=extract_lang,
+        schema_file=schema_file,
+        tools_file=tools_file,
+        tool_choice=tool_choice,
+        output=output,
+    )
+    with delivery.ending_lines(runtime.printer) if as_json_lines else nullcontext():
         exclude(
-            (code, "-x", as_json, "--json"),
-            (code, "-x", as_json_lines, "--jsonl"),
-            (output is not None, "-o", as_json_lines, "--jsonl"),
-            (code, "-x", schema_file is not None, "--schema"),
-            (code, "-x", tools_file is not None, "--tools"),
-            (schema_file is not None, "--schema", as_json_lines, "--jsonl"),
             (messages is not None, "--messages", session_name is not None, "--session"),
             (dry_run, "--dry-run", output is not None, "-o"),
         )
-        need(
-            (curl, "--curl", dry_run, "--dry-run"),
-            (tool_choice is not None, "--tool-choice", tools_file is not None, "--tools"),
+        need((curl, "--curl", dry_run, "--dry-run"))
+        _check(given, wanted)
+        typed = prompt.parameters(
+            param or [], {"temperature": temperature, "max_tokens": max_tokens}
         )
-        named = (messages, schema_file, tools_file)
-        claimed = prompt.claims(words or [], *named, *(files or []), *(images or []))
-        if claimed and no_stdin:
-            raise UsageFailure("'-' and -n exclude each other", remedy="leave one out")
-        flags = {"temperature": temperature, "max_tokens": max_tokens}
-        parameters = prompt.parameters(param or [], flags)
-        prompt.require_once(
-            parameters, response_format=schema_file, tools=tools_file, tool_choice=tool_choice
-        )
-        runtime.keep(model=model, system=system, params=parameters, session=session_name)
-        runtime.keep(template=template)
-        profile, printer = runtime.profile, runtime.printer
-        values = _variables(variables or [], profile.template)
-        schema_file = schema_file or _schema_of(profile.template)
-        exclude(
-            (code, "-x", schema_file is not None, "the template's schema"),
-            (schema_file is not None, "the template's schema", as_json_lines, "--jsonl"),
-        )
-        prompt.require_once(parameters, response_format=schema_file)
+        _require_once(typed, wanted)
+        runtime.keep(model=model, system=system, params=typed)
+        runtime.keep(session=session_name, template=template)
+        template_in_use = runtime.profile.template
+        fields = _fields(given.variables, template_in_use)
+        wanted = _with_schema_of(template_in_use, wanted)
+        _require_once(typed, wanted)
         if output is None:
-            printer.require_stdout()
+            runtime.printer.require_stdout()
 
-        sources = Sources(limit=profile.max_prompt, note=printer.note, encoding=encoding)
-        form = schema.read(schema_file, sources) if schema_file is not None else None
-        asked = _asked(form, tools_file, tool_choice, sources)
+        sources = _sources(runtime, encoding)
+        form = _form(wanted, sources, runtime.profile.max_time)
+        asked = _asked(form, wanted, sources)
         conversation = _conversation(runtime, messages, sources, typed_system=system is not None)
-        text = prompt.gather(
-            words or [],
-            files or [],
-            sources,
-            stdin=not (no_stdin or claimed),
-            has_more=_speaks(profile.template),
-        )
-        text = _filled(profile.template, values, text, has_images=bool(images))
-        prompt.require(text, has_more=bool(images or conversation.stands_alone))
-        if text or images:
-            conversation.ask(prompt.content(text, images or [], sources))
+        _ask(conversation, given, sources, template_in_use, fields)
         body = prompt.body(
             model=_offline_model(runtime) if dry_run else runtime.model,
             messages=conversation.messages(),
-            params={**profile.params, **asked},
+            params={**runtime.profile.params, **asked},
             stream=stream,
             shows_usage=usage or as_json or as_json_lines or conversation.is_kept,
         )
         if dry_run:
             _show_request(runtime, body, as_curl=curl)
             return
-
-        deliver = delivery.form(
-            as_json=as_json,
-            as_json_lines=as_json_lines,
-            code=code,
-            language=extract_lang,
-            schema=form,
-            with_tools=tools_file is not None,
+        response = _answer(
+            runtime, conversation, body, wanted, form, allow_truncated=allow_truncated
         )
-        whole = code or output is not None or form is not None
-        if output is not None:
-            printer = stack.enter_context(delivery.to_file(printer, output))
+        if usage:
+            runtime.printer.usage(_tokens(response))
+
+
+class _Given(NamedTuple):
+    """What the prompt is made of."""
+
+    words: list[str]
+    files: list[str]
+    images: list[str]
+    messages: str | None
+    variables: list[str]
+    encoding: str
+    no_stdin: bool
+
+    def claims_stdin(self, *others: str | None) -> bool:
+        """Tell whether one of these, or of the ``others``, is standard input by name."""
+        return prompt.claims(self.words, self.messages, *others, *self.files, *self.images)
+
+
+class _Wanted(NamedTuple):
+    """What the answer is to be, and where it goes."""
+
+    as_json: bool
+    as_json_lines: bool
+    code: bool
+    language: str | None
+    schema_file: str | None
+    tools_file: str | None
+    tool_choice: str | None
+    output: Path | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether a part of it is of no use."""
+        return self.code or self.output is not None or self.schema_file is not None
+
+
+def _check(given: _Given, wanted: _Wanted) -> None:
+    """Refuse what cannot be meant together."""
+    code, has_schema = wanted.code, wanted.schema_file is not None
+    exclude(
+        (code, "-x", wanted.as_json, "--json"),
+        (code, "-x", wanted.as_json_lines, "--jsonl"),
+        (wanted.output is not None, "-o", wanted.as_json_lines, "--jsonl"),
+        (code, "-x", has_schema, "--schema"),
+        (code, "-x", wanted.tools_file is not None, "--tools"),
+        (has_schema, "--schema", wanted.as_json_lines, "--jsonl"),
+    )
+    need(
+        (wanted.tool_choice is not None, "--tool-choice", wanted.tools_file is not None, "--tools")
+    )
+    claimed = given.claims_stdin(wanted.schema_file, wanted.tools_file)
+    exclude((claimed, "'-'", given.no_stdin, "-n"))
+
+
+def _require_once(typed: dict[str, Any], wanted: _Wanted) -> None:
+    """Refuse a parameter that two flags give."""
+    prompt.require_once(
+        typed,
+        response_format=wanted.schema_file,
+        tools=wanted.tools_file,
+        tool_choice=wanted.tool_choice,
+    )
+
+
+def _with_schema_of(template: Template | None, wanted: _Wanted) -> _Wanted:
+    """Take the template's schema where none is typed."""
+    if wanted.schema_file is not None or not (template and template.schema):
+        return wanted
+    exclude(
+        (wanted.code, "-x", True, "the template's schema"),
+        (True, "the template's schema", wanted.as_json_lines, "--jsonl"),
+    )
+    return wanted._replace(schema_file=str(template.schema))
+
+
+def _sources(runtime: Runtime, encoding: str) -> Sources:
+    return Sources(limit=runtime.profile.max_prompt, note=runtime.printer.note, encoding=encoding)
+
+
+def _form(wanted: _Wanted, sources: Sources, max_time: float | None) -> schema.Schema | None:
+    if wanted.schema_file is None:
+        return None
+    return schema.read(wanted.schema_file, sources, max_time)
+
+
+def _ask(
+    conversation: session.Conversation,
+    given: _Given,
+    sources: Sources,
+    template: Template | None,
+    fields: dict[str, str],
+) -> None:
+    """Gather the prompt and put it to the conversation."""
+    text = prompt.gather(
+        given.words,
+        given.files,
+        sources,
+        stdin=not (given.no_stdin or given.claims_stdin()),
+        has_more=_speaks(template),
+    )
+    text = _filled(template, fields, text, has_images=bool(given.images))
+    prompt.require(text, has_more=bool(given.images or conversation.stands_alone))
+    if text or given.images:
+        conversation.ask(prompt.content(text, given.images, sources))
+
+
+def _answer(
+    runtime: Runtime,
+    conversation: session.Conversation,
+    body: dict[str, Any],
+    wanted: _Wanted,
+    form: schema.Schema | None,
+    *,
+    allow_truncated: bool,
+) -> dict[str, Any]:
+    """Send the request, keep what comes in the conversation, and show it."""
+    deliver = delivery.form(
+        as_json=wanted.as_json,
+        as_json_lines=wanted.as_json_lines,
+        code=wanted.code,
+        language=wanted.language,
+        schema=form,
+        with_tools=wanted.tools_file is not None,
+    )
+    printer = runtime.printer
+    with ExitStack() as stack:
+        if wanted.output is not None:
+            printer = stack.enter_context(delivery.to_file(printer, wanted.output))
         stack.enter_context(printer.waiting())
-        ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=whole)
+        ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=wanted.is_whole)
         answer = schema.ask(ask, body, form, printer.note) if form else ask(body)
         pieces: Iterator[Piece] = stack.enter_context(
             closing(conversation.recorded(answer, body["model"]))
         )
-        response = deliver(tools.checked(pieces) if tools_file is not None else pieces, printer)
-        if usage:
-            printer.usage(_tokens(response))
+        return deliver(tools.checked(pieces) if wanted.tools_file is not None else pieces, printer)
 
 
-def _asked(
-    form: schema.Schema | None, tools_file: str | None, tool_choice: str | None, sources: Sources
-) -> dict[str, Any]:
+def _asked(form: schema.Schema | None, wanted: _Wanted, sources: Sources) -> dict[str, Any]:
     """Give the parameters that ask for a form and offer tools."""
     asked: dict[str, Any] = {}
     if form is not None:
         asked["response_format"] = form.response_format
-    if tools_file is not None:
-        asked["tools"] = tools.read(tools_file, sources)
-    if tool_choice is not None:
-        asked["tool_choice"] = tools.choice(tool_choice, asked["tools"])
+    if wanted.tools_file is not None:
+        asked["tools"] = tools.read(wanted.tools_file, sources)
+    if wanted.tool_choice is not None:
+        asked["tool_choice"] = tools.choice(wanted.tool_choice, asked["tools"])
     return asked
 
 
-def _variables(typed: list[str], template: Template | None) -> dict[str, str]:
+def _fields(typed: list[str], template: Template | None) -> dict[str, str]:
     """Read what fills the template, and see that it is all, before anything else is read."""
     if typed and template is None:
         raise UsageFailure("--var goes with --template", remedy="add --template NAME")
@@ -296,10 +396,6 @@ def _variables(typed: list[str], template: Template | None) -> dict[str, str]:
     if template:
         template.check(values)
     return values
-
-
-def _schema_of(template: Template | None) -> str | None:
-    return str(template.schema) if template and template.schema else None
 
 
 def _speaks(template: Template | None) -> bool:
