@@ -111,11 +111,15 @@ class Answer:
         self.done = False
 
     @property
+    def is_finished(self) -> bool:
+        """Tell whether there is a choice, and every one has said why it ended."""
+        choices = self._choices.values()
+        return bool(choices) and all(choice.finish_reason for choice in choices)
+
+    @property
     def is_proved(self) -> bool:
         """Tell whether the answer is complete; none is that brought an error."""
-        choices = self._choices.values()
-        finished = bool(choices) and all(choice.finish_reason for choice in choices)
-        return not self._failed and (self.done or finished)
+        return not self._failed and (self.done or self.is_finished)
 
     def take(self, events: Iterable[Event], *, at_end: bool = False) -> Iterator[Piece]:
         """Take events and give the pieces in them, texts that follow each other in one.

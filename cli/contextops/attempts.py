@@ -27,13 +27,15 @@ def ignore(_text: str) -> None:
 
 
 class Settled(NamedTuple):
-    """An answer that is final, after so many attempts.
+    """An answer that is final, after so many attempts, the last of which began at ``begun``.
 
-    ``refusal`` is what it means where its status is not a success; its body has been read then.
+    ``begun`` is a reading of the monotonic clock. ``refusal`` is what it means where its status is
+    not a success; its body has been read then.
     """
 
     response: Response
     attempts: int
+    begun: float
     refusal: Failure | None = None
     body: bytes = b""
 
@@ -58,6 +60,7 @@ class Attempts:
         attempt = redirects = 0
         while True:
             attempt += 1
+            begun = time.monotonic()
             self._detail_request(request)
             try:
                 response = self._transport.send(request, deadlines)
@@ -67,7 +70,7 @@ class Attempts:
                     continue
                 raise
             if 200 <= response.status < 300:
-                return Settled(response, attempt)
+                return Settled(response, attempt, begun)
             target = _redirect(request, response)
             if target is not None and redirects < _MAX_REDIRECTS:
                 response.close()
@@ -75,7 +78,7 @@ class Attempts:
                 redirects += 1
                 attempt -= 1
                 continue
-            settled = _refused(request, response, attempt)
+            settled = _refused(request, response, attempt, begun)
             if not self._tries_again(request, settled, deadlines):
                 return settled
 
@@ -119,11 +122,11 @@ def read(response: Response, limit: int, start: bytes = b"") -> bytes:
     return bytes(body)
 
 
-def _refused(request: Request, response: Response, attempt: int) -> Settled:
+def _refused(request: Request, response: Response, attempt: int, begun: float) -> Settled:
     body = _error_body(response)
     response.close()
     failure = refusal.failure(response.status, response.headers, body, request.url)
-    return Settled(response, attempt, failure, body)
+    return Settled(response, attempt, begun, failure, body)
 
 
 def _error_body(response: Response) -> bytes:

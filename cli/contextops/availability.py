@@ -9,7 +9,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from contextops import catalogue
@@ -30,45 +30,46 @@ LAST_PAUSE = 10.0
 # No wait mends these.
 _FINAL = (AuthFailure, ConfigFailure, UsageFailure, OutputFailure)
 
+_MOST_NAMED = 10
+
 ListIds = Callable[[], list[str]]
-Probe = Callable[[str], object]
-"""Have a model say a word; whatever keeps it from that is a ``Failure``."""
+Probe = Callable[[str], float]
+"""Have a model say a word, and give the seconds that it took; what keeps it from that is raised."""
+Find = Callable[[str, Sequence[str]], list[str]]
 
 
 class Verdict(NamedTuple):
     """What was found of one model; None is what could not be told, or was not asked.
 
     ``model`` is an id, a glob that nothing matches, or None where not even a name was known;
-    ``latency`` is in seconds; ``near`` are the ids that a missing one looks like; ``failure`` says
-    what is wrong.
+    ``latency`` is in seconds; ``offered`` are the ids that there are instead of a missing one;
+    ``failure`` says what is wrong.
     """
 
     model: str | None
     available: bool | None
     answered: bool | None = None
     latency: float | None = None
-    near: Sequence[str] = ()
+    offered: Sequence[str] | None = None
     failure: Failure | None = None
 
 
-def judge(names: Sequence[str], list_ids: ListIds) -> list[Verdict]:
-    """Tell which of these exact ids and globs the server lists; without any, its only model.
+def judge(names: Sequence[str], list_ids: ListIds, find: Find = catalogue.named) -> list[Verdict]:
+    """Tell which of these names the server lists; without any, its only model.
 
-    Raises ``ConfigFailure`` where there is none chosen and more than one listed.
+    ``find`` gives the ids that a name stands for.
     """
-    asked: Sequence[str | None] = names or [None]
+    asked: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
     try:
         ids = list_ids()
     except Failure as failure:
         return [Verdict(name, available=None, failure=failure) for name in asked]
-    if not ids:
-        nothing = _nothing()
-        return [Verdict(name, available=False, failure=nothing) for name in asked]
-    if not names:
-        return [_only(ids)]
-    verdicts: dict[str, Verdict] = {}
-    for name in names:
-        found = catalogue.named(name, ids)
+    verdicts: dict[str | None, Verdict] = {}
+    for name in asked:
+        found = ids if name is None else find(name, ids)
+        if name is None and len(ids) > 1:
+            verdicts[name] = _not_chosen(ids)
+            break
         for model in found:
             verdicts.setdefault(model, Verdict(model, available=True))
         if not found:
@@ -76,32 +77,32 @@ def judge(names: Sequence[str], list_ids: ListIds) -> list[Verdict]:
     return list(verdicts.values())
 
 
-def _only(ids: Sequence[str]) -> Verdict:
-    if len(ids) == 1:
-        return Verdict(ids[0], available=True)
+def _not_chosen(ids: Sequence[str]) -> Verdict:
     remedy = "name those to check, or one for good: contextops config set model ID"
-    raise ConfigFailure("no model chosen", catalogue.offer(ids), remedy)
+    failure = ConfigFailure("no model chosen", catalogue.offer(ids), remedy)
+    return Verdict(None, available=None, failure=failure)
 
 
-def _nothing() -> ModelNotFound:
-    why = f"the key is good, but {catalogue.PRIVATE}"
-    return ModelNotFound("the server lists no models", why, "ask one for access")
-
-
-def _missing(name: str, ids: Sequence[str]) -> Verdict:
-    near = [] if catalogue.is_glob(name) else catalogue.nearest(name, ids)
-    remedy = f"did you mean {' or '.join(near)}?" if near else catalogue.offer(ids)
-    failure = ModelNotFound(f"the server has no model {name}", "", remedy)
-    return Verdict(name, available=False, near=near, failure=failure)
+def _missing(name: str | None, ids: Sequence[str]) -> Verdict:
+    why = "" if ids else f"it lists none: the key is good, but {catalogue.PRIVATE}"
+    failure = ModelNotFound(f"the server has no model {name or 'at all'}", why)
+    return Verdict(name, available=False, offered=ids, failure=failure)
 
 
 def probed(
-    verdicts: Sequence[Verdict], probe: Probe, *, jobs: int, max_latency: float = 0.0
+    verdicts: Sequence[Verdict],
+    probe: Probe,
+    *,
+    jobs: int,
+    max_latency: float = 0.0,
+    seconds: float = 0.0,
 ) -> list[Verdict]:
     """Have each model that is there say a word, ``jobs`` at a time, and measure how long it takes.
 
-    What takes longer than ``max_latency`` seconds failed, 0 is no limit.
+    What takes longer than ``max_latency`` seconds failed; what has not been asked after
+    ``seconds`` is not; 0 is no limit.
     """
+    end = time.monotonic() + seconds if seconds else None
     waiting: SimpleQueue[str] = SimpleQueue()
     listed = [each.model for each in verdicts if each.available and each.model is not None]
     for model in listed:
@@ -109,11 +110,16 @@ def probed(
     told: SimpleQueue[Verdict | BaseException] = SimpleQueue()
 
     def work() -> None:
-        try:
-            while not waiting.empty():
-                told.put(_probed(waiting.get_nowait(), probe, max_latency))
-        except BaseException as bug:  # noqa: BLE001 - the main thread raises it
-            told.put(bug)
+        while True:
+            try:
+                model = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                is_over = end is not None and time.monotonic() >= end
+                told.put(_not_asked(model) if is_over else _probed(model, probe, max_latency))
+            except BaseException as bug:  # noqa: BLE001 - the main thread raises it
+                told.put(bug)
 
     for _ in range(min(jobs, len(listed))):
         # Daemons: whoever interrupts does not wait for the slowest model.
@@ -129,14 +135,18 @@ def _taken(told: SimpleQueue[Verdict | BaseException]) -> Verdict:
     return verdict
 
 
+def _not_asked(model: str) -> Verdict:
+    remedy = "allow more with --max-time, or ask more at a time with -j"
+    failure = TimedOut(f"{model} was not asked", "the others took all of the time", remedy)
+    return Verdict(model, available=True, failure=failure)
+
+
 def _probed(model: str, probe: Probe, max_latency: float) -> Verdict:
-    begun = time.monotonic()
     try:
-        probe(model)
+        latency = probe(model)
     except Failure as failure:
         failure.what = f"{model} does not answer: {failure.what}"
         return Verdict(model, available=True, answered=False, failure=failure)
-    latency = time.monotonic() - begun
     slow = None
     if max_latency and latency > max_latency:
         took, allowed = (f"{seconds * 1000:.0f} ms" for seconds in (latency, max_latency))
@@ -144,16 +154,22 @@ def _probed(model: str, probe: Probe, max_latency: float) -> Verdict:
     return Verdict(model, available=True, answered=True, latency=latency, failure=slow)
 
 
+def with_hints(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Say of what is missing what may have been meant: of the first ten, as it takes its time."""
+    hinted = 0
+    for each in verdicts:
+        if each.failure and each.offered and each.model and hinted < _MOST_NAMED:
+            each.failure.remedy = catalogue.hint(each.model, each.offered)
+            hinted += 1
+    return list(verdicts)
+
+
 def failure_of(verdicts: Iterable[Verdict]) -> Failure | None:
     """Give the one failure that stands for all: what is missing, else the first."""
     failed = [each for each in verdicts if each.failure]
     missing = [each for each in failed if each.available is False]
-    if len(missing) > 1 and not all(each.failure is missing[0].failure for each in missing):
-        return ModelNotFound(
-            f"{len(missing)} models are missing",
-            ", ".join(_with_near(each) for each in missing),
-            "see those that there are with 'contextops models list'",
-        )
+    if len(missing) > 1:
+        return _all_missing(missing)
     # Those that could not be told share one.
     failures = list(dict.fromkeys(each.failure for each in missing or failed if each.failure))
     if len(failures) < 2:
@@ -163,9 +179,19 @@ def failure_of(verdicts: Iterable[Verdict]) -> Failure | None:
     return first
 
 
+def _all_missing(missing: Sequence[Verdict]) -> ModelNotFound:
+    named = [_with_near(each) for each in missing[:_MOST_NAMED]]
+    if len(missing) > len(named):
+        named.append(f"and {len(missing) - len(named)} more, which stdout names")
+    failure = missing[0].failure
+    why = failure.why if failure else ""
+    remedy = why or "see those that there are with 'contextops models list'"
+    return ModelNotFound(f"{len(missing)} models are missing", ", ".join(named), remedy)
+
+
 def _with_near(verdict: Verdict) -> str:
-    near = f" (did you mean {' or '.join(verdict.near)}?)" if verdict.near else ""
-    return f"{verdict.model}{near}"
+    remedy = verdict.failure.remedy if verdict.failure else ""
+    return f"{verdict.model} ({remedy})" if remedy.startswith("did you") else f"{verdict.model}"
 
 
 def waited(
@@ -185,6 +211,8 @@ def waited(
     last_start = end - min(1.0, seconds / 4)
     pause = FIRST_PAUSE
     verdicts = poll(seconds)
+    if seconds and clock() >= end:
+        _allow_more(verdicts)
     while (failure := failure_of(verdicts)) is not None and not _is_final(verdicts):
         left = last_start - clock()
         if left <= 0:
@@ -198,6 +226,13 @@ def waited(
         verdicts = later
         pause = min(2 * pause, LAST_PAUSE)
     return verdicts
+
+
+def _allow_more(verdicts: Iterable[Verdict]) -> None:
+    """Name the limit that it was: the end of the wait, not that of a poll."""
+    for each in verdicts:
+        if isinstance(each.failure, TimedOut) and "--max-time" in each.failure.remedy:
+            each.failure.remedy = "allow more with --wait"
 
 
 def _is_final(verdicts: Iterable[Verdict]) -> bool:

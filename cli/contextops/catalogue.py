@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 PRIVATE = "they are private until an administrator grants access"
 
 _SHOWN = 10
 _NEAR = 3
+# Comparing two ids of 30 signs well takes 0.4 ms, and there are servers with 10,000.
+_COMPARED = 300
 
 
 def is_glob(name: str) -> bool:
@@ -16,11 +19,15 @@ def is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
+def same(name: str, ids: Sequence[str]) -> list[str]:
+    """Give the id that is this very name, if there is one."""
+    return [name] if name in ids else []
+
+
 def named(name: str, ids: Sequence[str]) -> list[str]:
     """Give the ids that an exact name or a glob stands for, in their order."""
-    if name in ids:
-        return [name]
-    return [each for each in ids if fnmatchcase(each, name)] if is_glob(name) else []
+    exact = same(name, ids)
+    return exact or [each for each in ids if is_glob(name) and fnmatchcase(each, name)]
 
 
 def found(part: str, ids: Sequence[str]) -> list[str]:
@@ -37,10 +44,25 @@ def _holds(text: str, part: str) -> bool:
 def nearest(wanted: str, ids: Sequence[str]) -> list[str]:
     """Give the ids that look most like what was wanted, whatever the case of either."""
     import difflib
+    import heapq
 
     spelled = {each.lower(): each for each in reversed(ids) if each != wanted}
-    near = difflib.get_close_matches(wanted.lower(), spelled, n=_NEAR)
-    return [spelled[each] for each in near]
+    low = wanted.lower()
+    likely = heapq.nlargest(_COMPARED, spelled, key=lambda each: _likeness(low, each))
+    return [spelled[each] for each in difflib.get_close_matches(low, likely, n=_NEAR)]
+
+
+def _likeness(one: str, other: str) -> int:
+    """Say roughly how much two names have in common: quick, for choosing what to compare well."""
+    return len(set(pairwise(one)) & set(pairwise(other)))
+
+
+def hint(wanted: str, ids: Sequence[str]) -> str:
+    """Say what may have been meant by a name that is not offered, or what there is."""
+    if wanted in ids:
+        return "it lists it all the same: try 'contextops models list --refresh'"
+    near = [] if is_glob(wanted) else nearest(wanted, ids)
+    return f"did you mean {' or '.join(near)}?" if near else offer(ids)
 
 
 def offer(ids: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from contextops import catalogue, jsontext, refusal
 from contextops.answer import Answer, Done, Piece
 from contextops.attempts import Attempts, Note, Settled, ignore, read
-from contextops.deadlines import Deadlines
+from contextops.deadlines import METADATA_MAX_TIME, Deadlines
 from contextops.errors import (
     BadResponse,
     ConfigFailure,
@@ -34,9 +34,6 @@ from contextops.profiles import Profile
 from contextops.settings import SETTINGS, presentable_header
 from contextops.sse import Parser
 from contextops.transport import Request, Response, Route, Transport
-
-METADATA_MAX_TIME = 30.0
-"""Seconds for the list of models, where the profile sets no ``max_time``."""
 
 _CHAT = "chat/completions"
 
@@ -158,24 +155,39 @@ class Client:
         self._detail(f"* first word after {first or 0} ms, all of it after {total} ms")
         yield Done(answer.response({**about, "total_ms": total}))
 
-    def probe(self, model: str) -> None:
-        """Have a model begin an answer; raises what keeps it from that.
+    def probe(self, model: str) -> float:
+        """Have a model say a token; gives the seconds that took, or raises what keeps it from it.
 
         A reasoning model has no word to say within one token, and has answered all the same.
+        Retries count for the limits, and not for these seconds.
         """
         try:
-            self._begin_answer(model, max_tokens=1)
+            return self._first_token(model, max_tokens=1)
         except Rejected as failure:
             # OpenAI's reasoning models know the limit by another name, and want some room for it.
             if failure.http_status != 400 or "max_tokens" not in failure.why:
                 raise
-            self._begin_answer(model, max_completion_tokens=16)
+            return self._first_token(model, max_completion_tokens=16)
 
-    def _begin_answer(self, model: str, **limit: int) -> None:
+    def _first_token(self, model: str, **limit: int) -> float:
         said = {"role": "user", "content": "hi"}
-        body = {"model": model, "messages": [said], "stream": False, **limit}
-        for _ in self.chat(body, allow_truncated=True):
-            continue
+        body = _encoded({"model": model, "messages": [said], "stream": False, **limit})
+        request = self._request("POST", self.url_of(_CHAT), body)
+        deadlines = self._deadlines()
+        answer = Answer(self._profile.max_answer)
+        first = None
+        try:
+            with self._succeeded(request, deadlines) as settled:
+                for _ in self._pieces(settled.response, request.url, answer, deadlines):
+                    first = first or time.monotonic()
+                    deadlines.token()
+                seconds = (first or time.monotonic()) - settled.begun
+            answer.require_whole(limit_is_callers=True, allow_truncated=True)
+        except (refusal.UnclearAuth, ModelNotFound) as failure:
+            raise self._explained(failure, body) from None
+        if not (first or answer.is_finished):
+            raise BadResponse("the server gave no answer of this API", "it has no choice in it")
+        return seconds
 
     @contextmanager
     def call(
@@ -304,12 +316,10 @@ class Client:
             ids = [model["id"] for model in self.models()]
         except Failure:
             return failure
-        near = catalogue.nearest(wanted, ids)
-        remedy = f"did you mean {' or '.join(near)}?" if near else catalogue.offer(ids)
         return ModelNotFound(
             f"the server has no model {wanted}",
             failure.why,
-            remedy,
+            catalogue.hint(wanted, ids),
             http_status=failure.http_status,
         )
 

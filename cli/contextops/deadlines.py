@@ -11,6 +11,9 @@ from typing import Any
 
 from contextops.errors import TimedOut
 
+METADATA_MAX_TIME = 30.0
+"""Seconds for what is no chat, where no ``max_time`` is set: lists of models, checks."""
+
 # Seconds for what may follow a proved answer: the usage, ``[DONE]``.
 _REST = 5.0
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from contextops import config_file, jsontext, profiles, reach
-from contextops.availability import failure_of, judge
+from contextops import catalogue, config_file, jsontext, profiles, reach
+from contextops.availability import failure_of, judge, with_hints
 from contextops.config_file import Exposed
-from contextops.errors import AuthFailure, ConfigFailure, Failure, TlsFailure
+from contextops.deadlines import METADATA_MAX_TIME
+from contextops.errors import (
+    AuthFailure,
+    BadResponse,
+    ConfigFailure,
+    Failure,
+    ServerFailure,
+    TlsFailure,
+)
 
 if TYPE_CHECKING:
     from contextops.client import Client
     from contextops.profiles import Profile
 
-MAX_TIME = 30.0
-"""Seconds for all of it, where the profile sets no ``max_time``."""
+# What /health says where it is not well; a word that we do not know is shown as it is.
+_UNWELL = (False, "error", "fail", "down", "unhealthy")
+_MOST_SAID = 100
 
 Look = Callable[[], str]
 """Look at one thing and say what is there; raises ``NotThere`` or the ``Failure`` that it is."""
@@ -55,7 +66,7 @@ def examine(looks: dict[str, Look]) -> Iterator[Examined]:
 class Examination:
     """Hold what is examined: a profile, and two clients of its server.
 
-    ``anonymous`` gives the one that sends no key.
+    ``anonymous`` gives the one that sends no key. All of it together has ``max_time``.
     """
 
     def __init__(
@@ -67,6 +78,7 @@ class Examination:
         self._profile = profile
         self._client = client
         self._anonymous = anonymous
+        self._begun = time.monotonic()
         self._health: tuple[int, bytes] | Failure | None = None
         self._listed: list[str] | Failure = []
 
@@ -109,29 +121,37 @@ class Examination:
             return f"{profile.name}: the embedded model"
         return f"{profile.name}: {profile.base_url}{profile.api_path}"
 
+    def _left(self) -> float:
+        """Give the seconds that are left of ``max_time``, 0 where there is no limit."""
+        max_time = self._profile().max_time
+        limit = METADATA_MAX_TIME if max_time is None else max_time
+        return max(self._begun + limit - time.monotonic(), 0.001) if limit else 0.0
+
     # On the way ---------------------------------------------------------------------------
 
     def _look_at_dns(self) -> str:
-        host, port = self._next_host()
+        setting, host, port = self._next_host()
         if _is_address(host):
             raise NotThere(f"{host} is an address")
-        return (
-            f"{host} is {', '.join(reach.addresses(host, port, self._profile().connect_timeout))}"
-        )
+        found = reach.addresses(host, port, self._time_to_connect(), setting)
+        return f"{host} is {', '.join(found)}"
 
     def _look_at_tcp(self) -> str:
-        host, port = self._next_host()
-        taken = reach.connection(host, port, self._profile().connect_timeout)
-        through = " (the proxy)" if self._profile().proxy else ""
-        return f"{taken} port {port}{through}"
+        setting, host, port = self._next_host()
+        taken = reach.connection(host, port, self._time_to_connect(), setting)
+        return f"{taken} port {port}{' (the proxy)' if setting == 'proxy' else ''}"
 
-    def _next_host(self) -> tuple[str, int]:
-        """Name the host that is connected to: the server's, or the proxy's."""
+    def _next_host(self) -> tuple[str, str, int]:
+        """Name the host that is connected to, the server's or the proxy's, after its setting."""
         self._require_server()
-        profile = self._profile()
-        parts = urlsplit(profile.proxy or profile.base_url)
+        setting = "proxy" if self._profile().proxy else "base_url"
+        parts = urlsplit(self._profile().proxy or self._profile().base_url)
         default = {"https": 443, "http": 80}.get(parts.scheme, 1080)
-        return parts.hostname or "", parts.port or default
+        return setting, parts.hostname or "", parts.port or default
+
+    def _time_to_connect(self) -> float:
+        limits = (self._profile().connect_timeout, self._left())
+        return min((limit for limit in limits if limit), default=0.0)
 
     def _require_server(self) -> None:
         if self._profile().is_local:
@@ -145,20 +165,25 @@ class Examination:
             raise NotThere("plain http")
         try:
             self._get_health()
-        except TlsFailure:
+        except (TlsFailure, ConfigFailure):
             raise
-        except Failure:
-            # That is the next one's to tell.
-            pass
+        except Failure as failure:
+            # It is the next one's to tell.
+            if failure.http_status is None and not isinstance(failure, BadResponse):
+                raise NotThere("no answer came that would tell") from None
         return "not verified (insecure)" if self._profile().insecure else "verified"
 
     def _look_at_health(self) -> str:
         """Open WebUI answers ``{"status": true}``; other servers need not know the path."""
         self._require_server()
         status, body = self._get_health()
-        if _at(body, "status") is None:
+        said = _at(body, "status")
+        if status != HTTPStatus.OK or said is None:
             raise NotThere(f"nothing of this kind there ({status})")
-        return "the server says that it is well"
+        told = jsontext.dumps(said)[:_MOST_SAID]
+        if said in _UNWELL:
+            raise ServerFailure("the server is not well", f"/health says {told}", "see its log")
+        return f"the server says {told}"
 
     def _get_health(self) -> tuple[int, bytes]:
         if self._health is None:
@@ -176,11 +201,12 @@ class Examination:
         version = _at(body, "version")
         if not isinstance(version, str):
             raise NotThere("the server tells none: it is no Open WebUI")
-        return version
+        return version[:_MOST_SAID]
 
     def _get(self, path: str) -> tuple[int, bytes]:
-        """Ask without a key; only a server that is broken fails here, not one that knows less."""
+        """Ask without the key; a server that is broken fails here, not one that knows less."""
         client = self._anonymous()
+        client.begin(self._left())
         with client.call("GET", client.url_of(path)) as reply:
             if reply.refusal is not None and (reply.status >= 500 or 300 <= reply.status < 400):
                 raise reply.refusal
@@ -189,22 +215,26 @@ class Examination:
     def _look_at_key(self) -> str:
         """List the models: in every version of Open WebUI, that shows whether a key is good."""
         try:
-            self._listed = [str(model["id"]) for model in self._client().models()]
+            client = self._client()
+            client.begin(self._left())
+            self._listed = [str(model["id"]) for model in client.models()]
         except (AuthFailure, ConfigFailure) as failure:
             raise self._without_key(failure) from None
         except Failure as failure:
             self._listed = failure
             raise NotThere("the server did not come so far as to judge it") from None
         self._require_server()
+        if any(name.lower() == "authorization" for name in self._profile().headers):
+            return "the server takes the header Authorization that is set"
         key = self._profile().key
         if key is None:
-            raise NotThere("none is set, and none was asked for")
-        return f"the server takes that of {key.origin}"
+            raise NotThere("none is sent, and none was asked for")
+        return f"the server lists models for that of {key.origin}"
 
     def _without_key(self, failure: Failure) -> Failure:
         if self._profile().key is None and isinstance(failure, AuthFailure):
-            failure.why = f"no key is set, and it says: {failure.why}"
-            failure.remedy = "set one with 'contextops config set api_key -'"
+            failure.why = f"no key is sent, and it says: {failure.why}"
+            failure.remedy = "set one for this server with 'contextops config set api_key -'"
         return failure
 
     def _look_at_models(self) -> str:
@@ -214,8 +244,8 @@ class Examination:
         model = self._profile().model
         if not model and ids:
             return f"{len(ids)}; none is chosen" if len(ids) > 1 else ids[0]
-        failure = failure_of(judge([model] if model else [], lambda: ids))
-        if failure is not None:
+        verdicts = with_hints(judge([model] if model else [], lambda: ids, catalogue.same))
+        if (failure := failure_of(verdicts)) is not None:
             raise failure
         return f"{len(ids)}, {model} among them"
 

@@ -103,6 +103,17 @@ class Printer:
         if len(secret) >= _MIN_SECRET:
             self._secrets.add(secret)
 
+    def masked(self, text: str) -> str:
+        """Put ``***`` in the place of every secret, cut ones too."""
+        # The longest first: a secret may hold another.
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
+            if "…" in text:
+                # What was said may have been cut in the midst of it.
+                for length in range(len(secret) - 1, _MIN_SECRET - 1, -1):
+                    text = text.replace(f"{secret[:length]}…", f"{_HIDDEN}…")
+        return text
+
     @cached_property
     def stdout_is_terminal(self) -> bool:
         """Tell whether a person reads stdout."""
@@ -282,7 +293,7 @@ class Printer:
 
     def parsers_error(self, text: str) -> None:
         """Show what the parser says of the command line, in its own form of several lines."""
-        _to_stderr(sanitise(self._without_secrets(text)))
+        _to_stderr(sanitise(self.masked(text)))
 
     def bug(self, where: str) -> None:
         """Say that we are wrong, without a word of data: it could be a key."""
@@ -307,7 +318,7 @@ class Printer:
 
     def progress(self, text: str) -> None:
         """Say what is waited for: beside the spinner, else as a note when it changes."""
-        told = one_line(self._without_secrets(text))
+        told = one_line(self.masked(text))
         if self._spinner is not None:
             self._spinner.caption = told
         elif told != self._awaited:
@@ -324,22 +335,12 @@ class Printer:
         )
 
     def _remark(self, text: str, *, before: str = "") -> None:
-        told = one_line(self._without_secrets(text))
+        told = one_line(self.masked(text))
         self._say(jsontext.dumps({"note": told}) if self.json_messages else f"{before}{told}")
 
     def _message(self, failure: Failure) -> str:
-        text = one_line(self._without_secrets(failure.message))
+        text = one_line(self.masked(failure.message))
         return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
-
-    def _without_secrets(self, text: str) -> str:
-        # The longest first: a secret may hold another.
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, _HIDDEN)
-            if "…" in text:
-                # What was said may have been cut in the midst of it.
-                for length in range(len(secret) - 1, _MIN_SECRET - 1, -1):
-                    text = text.replace(f"{secret[:length]}…", f"{_HIDDEN}…")
-        return text
 
     def _say(self, line: str) -> None:
         if self._spinner is not None:

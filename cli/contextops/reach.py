@@ -10,11 +10,17 @@ from typing import TypeVar
 
 from contextops.errors import TimedOut, Unreachable, reason
 
+# The share of the time for one address, so that a dead one leaves some for the next.
+_SHARE_OF_ONE_ADDRESS = 0.4
+
 Found = TypeVar("Found")
 
 
-def addresses(host: str, port: int, timeout: float) -> list[str]:
-    """Resolve a name; raises ``Unreachable``, or ``TimedOut`` where a name server hangs."""
+def addresses(host: str, port: int, timeout: float, setting: str) -> list[str]:
+    """Resolve a name; raises ``Unreachable``, or ``TimedOut`` where a name server hangs.
+
+    ``setting`` is where the name comes from.
+    """
 
     def resolve() -> list[str]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -28,15 +34,16 @@ def addresses(host: str, port: int, timeout: float) -> list[str]:
         raise Unreachable(
             f"cannot resolve {host}",
             reason(error),
-            "check base_url ('contextops config get base_url') and the network",
+            f"check {setting} ('contextops config get {setting}') and the network",
         ) from None
 
 
-def connection(host: str, port: int, timeout: float) -> str:
+def connection(host: str, port: int, timeout: float, setting: str) -> str:
     """Connect and hang up; gives the address that took it, or raises ``Unreachable``."""
 
     def connect() -> str:
-        with socket.create_connection((host, port), timeout or None) as taken:
+        for_one = timeout * _SHARE_OF_ONE_ADDRESS or None
+        with socket.create_connection((host, port), for_one) as taken:
             return str(taken.getpeername()[0])
 
     try:
@@ -45,13 +52,13 @@ def connection(host: str, port: int, timeout: float) -> str:
         raise TimedOut(
             f"cannot connect to {host} port {port}",
             f"no answer within {timeout:g} s",
-            "check base_url, and the firewalls between",
+            f"check {setting}, and the firewalls between",
         ) from None
     except OSError as error:
         raise Unreachable(
             f"cannot connect to {host} port {port}",
             reason(error),
-            "check that the server runs, and base_url ('contextops config get base_url')",
+            f"check that it runs, and {setting} ('contextops config get {setting}')",
         ) from None
 
 

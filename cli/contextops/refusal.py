@@ -129,8 +129,10 @@ def _failure(
         return ServerFailure(f"the server failed ({status})", said, remedy, http_status=status)
     if 300 <= meant < 400:
         target = headers.get("location", "elsewhere")[:MAX_WORDS]
+        to_tls = where.startswith("http:") and target.startswith("https:")
+        remedy = _USE_TLS if to_tls else _CHECK_URL
         return BadResponse(
-            f"{where} redirects", f"{status} to {target}", _CHECK_URL, http_status=status
+            f"{where} redirects", f"{status} to {target}", remedy, http_status=status
         )
     if meant == 429:
         return RateLimited(

@@ -10,6 +10,9 @@ from contextops.output import Printer, exactly
 FORMATS = ("junit", "github")
 """JUnit's XML, drawn by GitLab, Jenkins and others; the workflow commands of GitHub Actions."""
 
+# GitHub's runner obeys its older "##[command]" wherever in a line it stands.
+_NO_COMMAND = "#\\u{23}["
+
 
 class Finding(NamedTuple):
     """What one check found.
@@ -58,6 +61,7 @@ def _github(title: str, findings: Sequence[Finding]) -> str:
             continue
         about = _property(exactly(f"{title}: {each.state} {each.name}"))
         told.append(f"::error title={about}::{_escaped(exactly(each.error['message']))}")
+    told = [line.replace("##[", _NO_COMMAND) for line in told]
     return "".join(f"{line}\n" for line in told)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from server import CLOSE
+from server import CLOSE, HOLD, RESET
 from shapes import KEY, VERSIONS, LlamaCpp, OpenWebUI, detail, http, json_answer
 
 CHECKS = [
@@ -62,7 +63,7 @@ def test_all_is_well(run, serve, config, version):
     assert found["tls"] == ("skipped", "plain http")
     assert found["health"][0] == "ok"
     assert found["version"] == ("ok", version)
-    assert found["key"] == ("ok", f"the server takes that of {path} [profiles.default]")
+    assert found["key"] == ("ok", f"the server lists models for that of {path} [profiles.default]")
     assert found["models"] == ("ok", "2, ctx-small among them")
     assert KEY not in told.stdout
 
@@ -85,7 +86,7 @@ def test_nothing_is_set_at_all(run, monkeypatch, refusing):
     assert found["file"][0] == "skipped"
     assert found["tcp"] == ("failed", "unreachable")
     assert found["models"] == ("skipped", "as tcp failed")
-    assert "connection refused; check that the server runs" in told.stderr
+    assert "connection refused; check that it runs" in told.stderr
     assert told.stderr.count("\n") == 1
 
 
@@ -156,6 +157,23 @@ def test_a_certificate_of_a_known_authority_is_verified(run, serve, exported, ce
     assert rows(told)["tls"] == ("ok", "verified")
 
 
+@pytest.mark.parametrize("greeting", [[HOLD], [RESET]], ids=["hangs", "resets"])
+def test_a_handshake_that_never_was_verified_nothing(run, serve, exported, greeting):
+    server = exported(serve(OpenWebUI(), greeting=greeting, may_be_idle=True))
+    env = {"CONTEXTOPS_BASE_URL": server.url.replace("http:", "https:")}
+    told = run("config", "check", "--connect-timeout", "500ms", env=env)
+    found = rows(told)
+    assert told.status in (7, 28, 60)
+    assert found["tls"][0] in ("skipped", "failed")
+    assert "verified" not in told.stdout
+
+
+def test_an_authority_that_is_no_file_is_a_matter_of_tls(run, serve, exported, certificates):
+    exported(serve(OpenWebUI(), tls=certificates.server(), may_be_idle=True))
+    told = run("config", "check", env={"CONTEXTOPS_CA_BUNDLE": "nope.pem"})
+    assert (told.status, rows(told)["tls"]) == (3, ("failed", "config"))
+
+
 def test_a_server_that_closes_fails_where_it_is_asked_first(run, serve, exported):
     exported(serve(lambda _: [CLOSE]))
     told = run("config", "check")
@@ -202,7 +220,7 @@ def test_no_key_where_one_is_wanted_is_4(run, serve, exported, monkeypatch):
     monkeypatch.delenv("CONTEXTOPS_API_KEY")
     told = run("config", "check")
     assert (told.status, rows(told)["key"]) == (4, ("failed", "auth"))
-    assert "no key is set" in told.stderr
+    assert "no key is sent" in told.stderr
     assert "contextops config set api_key -" in told.stderr
 
 
@@ -236,6 +254,76 @@ def test_the_limits_hold(run, exported, deaf, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_BASE_URL", deaf)
     told = run("config", "check", "--connect-timeout", "300ms")
     assert (told.status, rows(told)["tcp"]) == (28, ("failed", "timeout"))
+
+
+@pytest.mark.parametrize(
+    "answer", [[HOLD], http(503, {"retry-after": "100"})], ids=["hangs", "busy"]
+)
+def test_all_of_it_together_has_a_limit(run, serve, exported, answer):
+    exported(serve(lambda _: answer))
+    begun = time.monotonic()
+    told = run("config", "check", "--max-time", "700ms", "--retries", "2")
+    assert told.status in (28, 50)
+    assert time.monotonic() - begun < 2.5
+
+
+def test_the_limit_is_there_without_being_set(serve, exported, monkeypatch, run):
+    monkeypatch.setattr("contextops.doctor.METADATA_MAX_TIME", 0.6)
+    exported(serve(lambda _: [HOLD]))
+    assert run("config", "check").status == 28
+
+
+def test_the_limit_holds_before_there_is_a_connection(run, exported, deaf, monkeypatch):
+    monkeypatch.setenv("CONTEXTOPS_BASE_URL", deaf)
+    begun = time.monotonic()
+    assert run("config", "check", "--connect-timeout", "0", "--max-time", "500ms").status == 28
+    assert time.monotonic() - begun < 2.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "state"),
+    [
+        (json_answer({"status": True}), 0, "ok"),
+        (json_answer({"status": "ok"}), 0, "ok"),
+        (json_answer({"status": False}), 50, "failed"),
+        (json_answer({"status": "error"}), 50, "failed"),
+        (json_answer({"status": 404, "error": "Not Found"}, 404), 0, "skipped"),
+    ],
+)
+def test_health_is_what_the_server_says(run, serve, exported, answer, status, state):
+    def health(request):
+        return answer if request.path == "/health" else OpenWebUI()(request)
+
+    exported(serve(health))
+    told = run("config", "check")
+    assert (told.status, rows(told)["health"][0]) == (status, state)
+
+
+def test_a_proxy_that_is_not_there_is_named(run, serve, exported, refusing):
+    exported(serve(OpenWebUI(), may_be_idle=True))
+    told = run("config", "check", env={"CONTEXTOPS_PROXY": refusing})
+    assert told.status == 7
+    assert "and proxy ('contextops config get proxy')" in told.stderr
+
+
+def test_a_redirect_to_https_says_what_to_write(run, serve, exported):
+    exported(serve(lambda _: http(301, {"location": "https://127.0.0.1/health"})))
+    told = run("config", "check")
+    assert told.status == 8
+    assert "use https:// in base_url" in told.stderr
+
+
+def test_the_model_of_a_profile_is_no_glob(run, serve, exported):
+    exported(serve(OpenWebUI()), model="ctx-*")
+    assert run("config", "check").status == 5
+
+
+def test_a_header_that_is_the_key_is_told(run, serve, exported, monkeypatch):
+    exported(serve(OpenWebUI()))
+    monkeypatch.delenv("CONTEXTOPS_API_KEY")
+    told = run("config", "check", "-H", f"Authorization: Bearer {KEY}")
+    assert told.status == 0
+    assert rows(told)["key"][1] == "the server takes the header Authorization that is set"
 
 
 def test_a_refused_health_is_not_the_key(run, serve, exported):

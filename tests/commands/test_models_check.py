@@ -13,10 +13,12 @@ import pytest
 
 from server import CLOSE, HOLD, Server
 from shapes import (
+    DONE,
     KEY,
     VERSIONS,
     OpenWebUI,
     Reference,
+    chunk,
     completion,
     detail,
     http,
@@ -76,6 +78,7 @@ def test_without_any_and_more_than_one_somebody_must_choose(run, serve, exported
     told = run("models", "check")
     assert (told.status, told.stdout) == (3, "")
     assert "no model chosen: there are ctx-small, ctx-large; name those to check" in told.stderr
+    assert run("models", "check", "--format", "junit").stdout.count("<testcase") == 1
 
 
 def test_an_empty_name_is_a_slip_of_the_script(run):
@@ -133,15 +136,51 @@ def test_what_is_missing_is_named_in_one_line_with_the_nearest(run, serve, expor
     assert (result.status, result.stderr) == (5, f"contextops: {told}\n")
 
 
-@pytest.mark.parametrize("names", [["a"], ["a", "b"], []])
-def test_an_empty_list_with_a_good_key_is_explained(run, serve, exported, names):
+NOTHING = (
+    "it lists none: the key is good, but they are private until an administrator grants access"
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a"], f"the server has no model a: {NOTHING}"),
+        (["a", "b"], f"2 models are missing: a, b; {NOTHING}"),
+        ([], f"the server has no model at all: {NOTHING}"),
+    ],
+)
+def test_an_empty_list_with_a_good_key_is_explained(run, serve, exported, names, told):
     exported(serve(lambda _: listing()), model=None)
-    told = run("models", "check", *names)
-    assert told.status == 5
-    assert told.stderr == (
-        "contextops: the server lists no models: the key is good, but they are private until an "
-        "administrator grants access; ask one for access\n"
-    )
+    result = run("models", "check", *names)
+    assert (result.status, result.stderr) == (5, f"contextops: {told}\n")
+
+
+def test_many_that_are_missing_are_counted(run, serve, exported):
+    exported(serve(OpenWebUI()))
+    told = run("models", "check", *(f"m{number}" for number in range(300)))
+    assert (told.status, told.stdout.count("missing ")) == (5, 300)
+    assert told.stderr.startswith("contextops: 300 models are missing: m0, m1, ")
+    assert "and 290 more, which stdout names" in told.stderr
+
+
+def test_a_name_given_twice_is_one_row(run, serve, exported):
+    exported(serve(lambda _: http(502)))
+    assert run("models", "check", "a", "a").stdout == "unknown a server_error\n"
+
+
+def test_the_model_of_a_profile_is_no_glob(run, serve, exported):
+    exported(serve(OpenWebUI()), model="ctx-*")
+    assert run("models", "check").status == 5
+
+
+def test_ten_thousand_ids_cost_little_more_than_their_list(run, serve, exported):
+    """Comparing every name with every id well took 4.6 s for each name."""
+    ids = [f"provider-{number % 7}/model-{number:05}-instruct" for number in range(10_000)]
+    exported(serve(lambda _: listing(*ids)))
+    begun = time.process_time()
+    told = run("models", "check", "provider-3/modl-00042-instruct", *map(str, range(50)))
+    assert time.process_time() - begun < 10
+    assert "did you mean provider-" in told.stderr
 
 
 def test_refresh_has_the_server_ask_its_providers_again(run, serve, exported):
@@ -247,6 +286,13 @@ def test_a_list_that_lies_is_found_out(run, serve, exported):
     )
 
 
+def test_a_model_that_is_listed_and_not_offered_is_not_offered_instead(run, serve, exported):
+    exported(serve(answering(lambda _: detail("Model not found", 400), "a", "b")))
+    told = run("models", "check", "--probe", "a")
+    assert told.status == 5
+    assert "it lists it all the same: try 'contextops models list --refresh'" in told.stderr
+
+
 @pytest.mark.parametrize(
     ("chat", "status"),
     [
@@ -259,6 +305,11 @@ def test_a_list_that_lies_is_found_out(run, serve, exported):
         (lambda _: [CLOSE], 7),
         (lambda _: [HOLD], 28),
         (lambda _: stream({"error": {"message": "gone"}}), 50),
+        (lambda _: stream(DONE), 8),
+        (lambda _: stream({"choices": []}, DONE), 8),
+        (lambda _: stream({"choices": [{}]}, DONE), 8),
+        (lambda _: json_answer({"choices": [{"message": {}}]}), 8),
+        (lambda _: stream({"choices": [{"delta": {"content": "h"}}]}), 18),
     ],
 )
 def test_what_is_listed_and_does_not_answer_has_its_failures_status(
@@ -321,6 +372,35 @@ def test_slowness_is_a_failure_where_a_limit_is_given(run, serve, exported):
     assert int(latency.removesuffix("ms")) >= 300
     assert "contextops: a is slow: it took " in told.stderr
     assert "100 ms are allowed" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "slow_before",
+    [
+        http(503, {"retry-after-ms": "500"}),
+        [0.5, json_answer({"error": {"message": "no max_tokens here"}}, 400)],
+    ],
+    ids=["retry", "other limit"],
+)
+def test_latency_is_that_of_the_attempt_that_succeeded(run, serve, exported, slow_before):
+    exported(serve(in_turn(listing("a"), slow_before, json_answer(completion("h")))))
+    told = run("models", "check", "--probe", "--max-latency", "400ms", "--retries", "1", "a")
+    assert told.status == 0
+
+
+def test_latency_ends_with_the_first_word_of_a_stream(run, serve, exported):
+    exported(serve(answering(lambda _: stream(chunk("h"), 0.6, chunk(finish="stop"), DONE), "a")))
+    assert run("models", "check", "--probe", "--max-latency", "500ms", "a").status == 0
+
+
+def test_what_there_was_no_time_to_ask_is_told_so(run, serve, exported):
+    exported(serve(answering(lambda _: [0.4, json_answer(completion("h"))], *"abcdef")))
+    told = run("models", "check", "--probe", "-j", "1", "--max-time", "1s", "--json", "*")
+    assert told.status == 28
+    rows = json.loads(told.stdout)
+    assert rows[0]["answered"] is True
+    assert rows[-1]["answered"] is None
+    assert "f was not asked: the others took all of the time" in rows[-1]["error"]["message"]
 
 
 def test_a_limit_to_latency_goes_with_a_probe(run):
@@ -405,6 +485,18 @@ def test_a_server_that_never_answers_is_not_waited_for_longer(run, exported, dea
     told = run("models", "check", "--wait", "1s", "a", "--connect-timeout", "0")
     assert told.status == 28
     assert time.monotonic() - begun < 2
+
+
+def test_a_wait_that_was_too_short_says_so(run, serve, exported):
+    exported(serve(lambda _: [HOLD]))
+    told = run("models", "check", "--wait", "1s", "a")
+    assert told.status == 28
+    assert told.stderr.endswith("; allow more with --wait\n")
+
+
+def test_however_short_the_wait_a_poll_is_a_poll(run, serve, exported):
+    exported(serve(lambda _: [0.2, listing("a")]))
+    assert run("models", "check", "--wait", "1ms", "a").status == 0
 
 
 def test_a_wrong_key_ends_the_wait_at_once(run, serve, exported):
@@ -521,6 +613,20 @@ def test_an_id_cannot_write_a_workflow_command(run, serve, exported):
     exported(serve(lambda _: listing("a\n::set-output name=x::y")))
     told = run("models", "check", "--format", "github", "a*")
     assert told.stdout == "ok a^J::set-output name=x::y\n"
+
+
+def test_nor_in_the_older_form_that_stands_anywhere(run, serve, exported):
+    exported(serve(lambda _: listing("a##[stop-commands]x")))
+    told = run("models", "check", "--format", "github", "a*", "b")
+    assert "##[" not in told.stdout
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--format", "junit"), ("--format", "github")])
+def test_a_key_that_stands_where_a_name_should_is_no_name(run, serve, exported, form):
+    exported(serve(lambda _: listing(f"a-{KEY}")))
+    told = run("models", "check", *form, "a*", KEY)
+    assert told.status == 5
+    assert KEY not in told.stdout + told.stderr
 
 
 def test_a_format_that_there_is_not_is_a_usage_error(run):

@@ -1,5 +1,6 @@
 """``contextops models``: what the server offers."""
 
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ import typer
 
 from contextops import catalogue, delivery, report
 from contextops.commands import SUMMARIES
+from contextops.deadlines import METADATA_MAX_TIME
 from contextops.errors import UsageFailure
 from contextops.options import (
     AsJson,
@@ -81,7 +83,8 @@ def check_models(
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Probe so many at a time.")
+        int,
+        typer.Option("--jobs", "-j", metavar="N", min=1, max=64, help="Probe so many at a time."),
     ] = 4,
     wait: Annotated[
         float | None,
@@ -114,7 +117,7 @@ def check_models(
     need((max_latency is not None, "--max-latency", probe, "--probe"))
     if "" in (names or ()):
         raise UsageFailure("the name of a model is empty", remedy="leave it out, or name one")
-    from contextops.availability import failure_of, judge, probed, waited
+    from contextops.availability import failure_of, judge, probed, waited, with_hints
 
     printer = runtime.printer
     printer.require_stdout()
@@ -123,19 +126,26 @@ def check_models(
         runtime.typed.setdefault("retries", "0")
     profile, client = runtime.profile, runtime.client
     wanted = names or ([profile.model] if profile.model else [])
+    # A glob is typed: the model of a profile is one.
+    find = catalogue.named if names else catalogue.same
 
     def list_ids() -> list[str]:
         return [model["id"] for model in client.models(refresh=refresh)]
 
     def poll(left: float) -> list["Verdict"]:
-        client.begin(_limit(profile.max_time, left))
-        verdicts = judge(wanted, list_ids)
+        seconds = _limit(profile.max_time, left)
+        client.begin(seconds)
+        begun = time.monotonic()
+        verdicts = judge(wanted, list_ids, find)
         if not probe:
             return verdicts
-        return probed(verdicts, client.probe, jobs=jobs, max_latency=max_latency or 0.0)
+        rest = max(seconds - (time.monotonic() - begun), 0.001) if seconds else 0.0
+        latency = max_latency or 0.0
+        return probed(verdicts, client.probe, jobs=jobs, max_latency=latency, seconds=rest)
 
     with printer.waiting():
-        verdicts = waited(poll, wait or 0.0, printer.progress)
+        verdicts = with_hints(waited(poll, wait or 0.0, printer.progress))
+    verdicts = [each._replace(model=_masked(each.model, printer)) for each in verdicts]
     _show_verdicts(verdicts, printer, form=form, as_json=as_json)
     if failure := failure_of(verdicts):
         raise failure
@@ -143,10 +153,16 @@ def check_models(
 
 def _limit(max_time: float | None, left: float) -> float:
     """Give the seconds that a poll may take, of those that are left to wait; 0 is no limit."""
-    from contextops.client import METADATA_MAX_TIME
-
-    limits = (METADATA_MAX_TIME if max_time is None else max_time, left)
+    limits = [METADATA_MAX_TIME if max_time is None else max_time]
+    if left:
+        # However short the wait: a poll is a poll.
+        limits.append(max(left, 1.0))
     return min((limit for limit in limits if limit), default=0.0)
+
+
+def _masked(model: str | None, printer: Printer) -> str | None:
+    """Hide a key that stands where a name should."""
+    return None if model is None else printer.masked(model)
 
 
 def _show_verdicts(
@@ -159,6 +175,9 @@ def _show_verdicts(
         printer.table(header, [_cells(verdict) for verdict in verdicts])
     else:
         findings = [_finding(verdict, printer) for verdict in verdicts]
+        if form is None:
+            # The error says it all where there is no name.
+            findings = [each for each in findings if each.name]
         report.show(form, "contextops models check", findings, printer)
 
 
@@ -180,7 +199,7 @@ def _finding(verdict: "Verdict", printer: Printer) -> report.Finding:
         detail = failure.code
     return report.Finding(
         _state(verdict),
-        verdict.model or "-",
+        verdict.model or "",
         detail,
         verdict.latency,
         printer.error_object(failure) if failure else None,
