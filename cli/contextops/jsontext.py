@@ -12,6 +12,7 @@ _SURROGATES = "[\ud800-\udfff]"
 # What may not reach a terminal raw (DEL, C1, bidi overrides and isolates), and the two line ends
 # of Unicode that would break one object a line for readers that split on them.
 _UNSHOWABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SPACE = " \t\r\n"
 # Shallow enough for whoever walks a value with a function that calls itself.
 _DEEPEST = 200
 
@@ -24,11 +25,13 @@ def loads(text: str | bytes) -> Any:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8")
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff").strip(_SPACE)
     try:
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if end != len(text):
+        raise ValueError(f"more follows after the value, from character {end} on")
     if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(value, _DEEPEST):
         raise ValueError("nested too deep")
     return _without_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value

@@ -100,6 +100,5 @@ class Parser:
 
     def _event(self) -> Event:
         data = self._data[:-1].decode("utf-8", "replace")
-        kind = self._type.decode("utf-8", "replace") or "message"
         self._data.clear()
-        return Event(data, kind)
+        return Event(data, self._type.decode("utf-8", "replace")) if self._type else Event(data)
