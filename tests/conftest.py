@@ -32,6 +32,16 @@ _FOREIGN = {
 }
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Write what the matrix of faults showed, where all of it ran."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    reports = [report for report in reports if "fault" in dict(report.user_properties)]
+    if reports:
+        from faults.page import write
+
+        terminalreporter.write_line(write(reports))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a home folder and an environment that nobody has set anything in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -134,3 +135,23 @@ def test_half_a_pair_is_written_as_an_escape():
 def test_what_is_no_json_is_not_written(number: float):
     with pytest.raises(ValueError, match="JSON"):
         jsontext.dumps([number])
+
+
+@given(VALUES)
+def test_blocks_are_what_is_written_in_one(value):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jsontext, "_LONG", 3)
+        patched.setattr(jsontext, "_FEW", 2)
+        assert b"".join(jsontext.encoded(value)) == jsontext.dumps(value).encode()
+
+
+@pytest.mark.parametrize("value", ["é" * 5_000_000, [{"id": "x" * 20}] * 50_000])
+def test_blocks_take_no_memory_of_the_values_size(value):
+    tracemalloc.start()
+    try:
+        longest = max(map(len, jsontext.encoded(value)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert longest < 2_000_000
+    assert peak < 4_000_000

@@ -53,8 +53,12 @@ def test_one_only_may_claim_it(words, paths):
 # Files in their frames --------------------------------------------------------------------------
 
 
+def framed(path: str, content: str) -> str:
+    return "".join(prompt.framed(path, content))
+
+
 def test_a_frame_names_the_file_as_it_was_typed():
-    assert prompt.framed("./a.py", "x = 1\n") == '<document path="./a.py">\nx = 1\n\n</document>'
+    assert framed("./a.py", "x = 1\n") == '<document path="./a.py">\nx = 1\n\n</document>'
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_a_frame_names_the_file_as_it_was_typed():
     ],
 )
 def test_a_name_cannot_leave_its_attribute(path, shown):
-    assert prompt.framed(path, "").startswith(f'<document path="{shown}">\n')
+    assert framed(path, "").startswith(f'<document path="{shown}">\n')
 
 
 @pytest.mark.parametrize(
@@ -81,13 +85,13 @@ def test_a_name_cannot_leave_its_attribute(path, shown):
     ],
 )
 def test_a_frame_is_not_closed_by_what_it_holds(content, tag):
-    assert prompt.framed("f", content) == f'<{tag} path="f">\n{content}\n</{tag}>'
+    assert framed("f", content) == f'<{tag} path="f">\n{content}\n</{tag}>'
 
 
 @given(st.text(), st.text())
 @settings(max_examples=40)
 def test_whatever_a_file_holds_its_frame_ends_once(path: str, content: str):
-    lines = prompt.framed(path, content).split("\n")
+    lines = framed(path, content).split("\n")
     tag = lines[0].partition(" ")[0].removeprefix("<")
     assert lines[0].count('"') == 2
     assert "\n".join(lines[1:-1]) == content

@@ -576,19 +576,25 @@ def test_tls_with_a_plain_server_has_http_as_its_remedy(serve):
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 
 
-@pytest.mark.parametrize("steps", [[ALERT, CLOSE], [CLOSE], [RESET], [ALERT + b"\r\n\r\n", 0.05]])
-def test_plain_http_with_a_tls_server_has_https_as_its_remedy(serve, steps):
+@pytest.mark.parametrize("steps", [[ALERT, CLOSE], [ALERT + b"\r\n\r\n", 0.05]])
+def test_an_alert_of_tls_has_https_in_its_remedy(serve, steps):
     told = failure(serve(steps).url)
     assert told.status in (7, 8)
     assert "https" in told.remedy
 
 
-def test_plain_http_with_a_real_one(serve, certificates):
-    server = serve(OK, tls=certificates.server())
-    told = failure(server.url.replace("https:", "http:"))
-    assert told.status in (7, 8)
-    assert "https" in told.remedy
-    assert not server.requests
+@pytest.mark.parametrize("steps", [[CLOSE], [RESET]])
+def test_who_hangs_up_is_asked_whether_it_wants_tls(serve, certificates, steps):
+    secure = serve(OK, tls=certificates.server())
+    told = failure(secure.url.replace("https:", "http:"))
+    assert (told.status, told.remedy) == (8, "use https:// in base_url")
+    assert not secure.requests
+    plain = serve(steps)
+    told = failure(plain.url)
+    assert (told.status, "https" in told.remedy) == (7, False)
+    (asked,) = plain.strays
+    assert asked.startswith(b"\x16\x03")
+    assert KEY.encode() not in asked
 
 
 def noise(connection: Connection) -> None:

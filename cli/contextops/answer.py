@@ -277,8 +277,8 @@ class Answer:
 
     def _grow(self, kept: bytearray, text: str) -> None:
         data = text.encode()
-        kept += data
         self._count(len(data))
+        kept += data
 
     def _count(self, size: int) -> None:
         self._size += size

@@ -146,8 +146,11 @@ def _redirect(request: Request, response: Response) -> str | None:
     """Give where a GET is led within its origin; a POST is never sent on."""
     if request.method not in ("GET", "HEAD") or response.status not in (301, 302, 303, 307, 308):
         return None
+    location = response.headers.get("location")
+    if not location:
+        return None
     try:
-        target = urljoin(request.url, response.headers.get("location", ""))
+        target = urljoin(request.url, location)
         is_ours = origin_of(target) == origin_of(request.url)
     except ValueError:
         return None

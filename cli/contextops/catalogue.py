@@ -60,9 +60,7 @@ def _likeness(one: str, other: str) -> int:
 def hint(wanted: str, ids: Sequence[str]) -> str:
     """Say what may have been meant by a name that is not offered, or what there is."""
     if wanted in ids:
-        others = [each for each in ids if each != wanted]
-        beside = f"; {offer(others)}" if others else ""
-        return f"it is listed all the same: try 'contextops models list --refresh'{beside}"
+        return f"it is listed all the same: try 'contextops models list --refresh'; {offer(ids)}"
     near = [] if is_glob(wanted) else nearest(wanted, ids)
     return f"did you mean {' or '.join(near)}?" if near else offer(ids)
 

@@ -33,7 +33,7 @@ from contextops.errors import (
 from contextops.profiles import Profile
 from contextops.settings import SETTINGS, presentable_header
 from contextops.sse import Parser
-from contextops.transport import Request, Response, Route, Transport
+from contextops.transport import Body, Request, Response, Route, Transport
 
 _CHAT = "chat/completions"
 
@@ -100,8 +100,8 @@ class Client:
         request = self._request("GET", f"{url}?refresh=true" if refresh else url)
         with self._succeeded(request, self._deadlines(METADATA_MAX_TIME)) as settled:
             _require_readable(settled.response, url)
-            body = read(settled.response, self._profile.max_body)
-        return _models(_json(body, url), url)
+            document = _json(read(settled.response, self._profile.max_body), url)
+        return _models(document, url)
 
     def only_model(self) -> str:
         """Name the only model that the server lists; raises ``ConfigFailure`` naming them all."""
@@ -123,7 +123,7 @@ class Client:
         ``whole`` no limit of tokens may have cut the answer, not even the caller's. Whatever
         goes wrong is raised as a ``Failure`` whose ``response`` is what there is of an answer.
         """
-        request = self._request("POST", self.url_of(_CHAT), _encoded(body))
+        request = self._request("POST", self.url_of(_CHAT), _Encoded(body))
         self._check_size(request)
         deadlines = self._deadlines()
         answer = Answer(self._profile.max_answer)
@@ -171,7 +171,9 @@ class Client:
 
     def _first_token(self, model: str, **limit: int) -> float:
         said = {"role": "user", "content": "hi"}
-        body = _encoded({"model": model, "messages": [said], "stream": False, **limit})
+        body = jsontext.dumps(
+            {"model": model, "messages": [said], "stream": False, **limit}
+        ).encode()
         request = self._request("POST", self.url_of(_CHAT), body)
         deadlines = self._deadlines()
         answer = Answer(self._profile.max_answer)
@@ -221,7 +223,7 @@ class Client:
         self,
         method: str,
         url: str,
-        body: bytes | None = None,
+        body: Body | None = None,
         content_type: str = "application/json",
     ) -> Request:
         headers = {}
@@ -486,7 +488,10 @@ def _models(document: Json, url: str) -> list[dict[str, Json]]:
     if not isinstance(entries, list):
         raise refusal.failure_in(document)
     known: dict[str, dict[str, Json]] = {}
-    for entry in entries:
+    entries.reverse()
+    while entries:
+        # Taken away: 100,000 of them would be there twice.
+        entry = entries.pop()
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
             raise BadResponse(f"{url} lists a model without an id", jsontext.dumps(entry)[:80])
         documented = {name: entry.get(name) for name in ("id", "object", "created", "owned_by")}
@@ -501,8 +506,18 @@ def _json(body: bytes, url: str) -> Json:
         raise refusal.not_json(url, str(error)) from None
 
 
-def _encoded(body: Mapping[str, Json]) -> bytes:
-    return jsontext.dumps(body).encode()
+class _Encoded:
+    """A body of JSON that is encoded while it goes up: one of 30 MB is there once, as its text."""
+
+    def __init__(self, value: Mapping[str, Json]) -> None:
+        self._value = dict(value)
+        self._size = sum(map(len, self))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return jsontext.encoded(self._value)
+
+    def __len__(self) -> int:
+        return self._size
 
 
 def _merged(ours: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:

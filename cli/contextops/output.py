@@ -22,6 +22,8 @@ from contextops.errors import Failure, OutputFailure, Signalled
 COLORS = ("auto", "always", "never")
 
 _MAX_MESSAGE = 2000
+# Bytes of JSON that are made before they are written; 64 MB need not be there as JSON too.
+_BLOCK = 1 << 20
 _HIDDEN = "***"
 _MIN_SECRET = 6
 """What is shorter stands in many a word that is none."""
@@ -160,12 +162,22 @@ class Printer:
 
     def json(self, value: Any) -> None:
         """Print one JSON document: on one line in a pipe, indented on a terminal."""
-        text = jsontext.dumps(value, indent=self.stdout_is_terminal)
-        self.write(f"{text}\n".encode())
+        if self.stdout_is_terminal:
+            self.write(f"{jsontext.dumps(value, indent=True)}\n".encode())
+        else:
+            self.json_lines([value])
 
     def json_lines(self, values: Iterable[Any]) -> None:
         """Print one JSON object a line, for terminals too: that is the format."""
-        self.write("".join(f"{jsontext.dumps(value)}\n" for value in values).encode())
+        block = bytearray()
+        for value in values:
+            for part in jsontext.encoded(value):
+                block += part
+                if len(block) > _BLOCK:
+                    self.write(bytes(block))
+                    block.clear()
+            block += b"\n"
+        self.write(bytes(block))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print columns for a person, with a header."""

@@ -53,17 +53,19 @@ def gather(
         parts = [_argument("the prompt", " ".join(words))]
         if stdin and is_meant(has_words=bool(words or files or has_more)):
             parts.append(sources.text_of(STANDARD_INPUT))
-    parts = [part for part in parts if part.strip()]
-    return "\n\n".join([*parts, *(framed(path, sources.text_of(path)) for path in files)])
+    spoken = [(part,) for part in parts if part.strip()]
+    shown = [framed(path, sources.text_of(path)) for path in files]
+    # At once: each step between would hold a text of 30 MB once more.
+    return "".join([piece for part in [*spoken, *shown] for piece in ("\n\n", *part)][1:])
 
 
-def framed(path: str, content: str) -> str:
-    """Put a file's text into a frame that names it, under a tag that it does not close itself."""
+def framed(path: str, content: str) -> tuple[str, str, str]:
+    """Give a file's text in a frame that names it, under a tag that it does not close itself."""
     tag, number = "document", 1
     while f"</{tag}>" in content:
         number += 1
         tag = f"document-{number}"
-    return f'<{tag} path="{_attribute(path)}">\n{content}\n</{tag}>'
+    return f'<{tag} path="{_attribute(path)}">\n', content, f"\n</{tag}>"
 
 
 def _attribute(text: str) -> str:

@@ -27,6 +27,9 @@ from contextops.retry import asked_delay
 MAX_WORDS = 500
 """Characters of a server's text that an error line may hold."""
 
+USE_TLS = "use https:// in base_url"
+"""The remedy where plain http was sent to a server that has TLS."""
+
 # Patterns, not compiled ones: only an error needs them, and start-up is a feature.
 _FOLDED = r"([45]\d\d): "
 _NO_SUCH_MODEL = (
@@ -34,13 +37,12 @@ _NO_SUCH_MODEL = (
     r"|\bmodels?\b.{0,200}\b(not found|does ?n.t exist|does not exist|not exist|unknown)\b"
     r"|\b(unknown|invalid|no such|not a valid) model\b"
 )
-_WANTS_TLS = r"(?i)\bhttps (port|server)\b"
+_WANTS_TLS = r"(?i)\bhttps (port|server|scheme)\b|\bssl-enabled\b|\brequires tls\b"
 _TITLE = r"(?is)<(title|h1)[^>]*>(.*?)</\1>"
 
 _PAGE_START = 4096
 
 _CHECK_KEY = "check the key ('contextops config list --show-origin' says where it is from)"
-_USE_TLS = "use https:// in base_url"
 _CHECK_URL = "check base_url ('contextops config get base_url'): is it the server's root?"
 
 
@@ -130,7 +132,7 @@ def _failure(
     if 300 <= meant < 400:
         target = headers.get("location", "elsewhere")[:MAX_WORDS]
         to_tls = where.startswith("http:") and target.startswith("https:")
-        remedy = _USE_TLS if to_tls else _CHECK_URL
+        remedy = USE_TLS if to_tls else _CHECK_URL
         return BadResponse(
             f"{where} redirects", f"{status} to {target}", remedy, http_status=status
         )
@@ -154,7 +156,7 @@ def _failure(
         return BadResponse(
             f"{where} is unknown to the server", f"{status}: {said}", _CHECK_URL, http_status=status
         )
-    remedy = _USE_TLS if re.search(_WANTS_TLS, said) else ""
+    remedy = USE_TLS if re.search(_WANTS_TLS, said) else ""
     return Rejected(f"the server rejected the request ({status})", said, remedy, http_status=status)
 
 

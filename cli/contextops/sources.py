@@ -128,8 +128,9 @@ def decoded(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME
     """Read bytes as text, less a BOM; raises ``InputFailure`` with the offset of what is none."""
     try:
         text = data.decode(encoding)
-        # Some encodings, utf-7 for one, can hold half a character, which has no UTF-8.
-        text.encode()
+        if encoding != "utf-8":
+            # Some encodings, utf-7 for one, can hold half a character, which has no UTF-8.
+            text.encode()
     except UnicodeEncodeError as error:
         raise InputFailure(f"{name} has half a character", f"character {error.start}") from None
     except UnicodeError as error:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 
@@ -31,12 +31,30 @@ from contextops.errors import (
     Truncated,
     Unreachable,
 )
-from contextops.refusal import MAX_WORDS
+from contextops.refusal import MAX_WORDS, USE_TLS
 
-# How far the thread may read ahead of whoever writes to a slow pipe.
-_READ_AHEAD = 1 << 20
+# How far the thread may read ahead of whoever writes to a slow pipe: each byte of it is held
+# thrice, as it came, as events and as text.
+_READ_AHEAD = 1 << 18
+# What is sent at once: the library copies what is left of it each time the network takes some.
+_BLOCK = 1 << 16
 # The share of the connect timeout for one address, so that a dead one leaves time for the next.
 _SHARE_OF_ONE_ADDRESS = 0.4
+# Seconds for each step of a handshake that only asks whether TLS is spoken.
+_PROBE = 2.0
+
+
+class Blocks(Protocol):
+    """A body that comes in blocks, again for every attempt; ``len`` gives its bytes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the blocks from the start."""
+
+    def __len__(self) -> int:
+        """Give the bytes of all of them."""
+
+
+Body = bytes | Blocks
 
 
 class Request(NamedTuple):
@@ -45,7 +63,7 @@ class Request(NamedTuple):
     method: str
     url: str
     headers: Mapping[str, str] = MappingProxyType({})
-    body: bytes | None = None
+    body: Body | None = None
 
 
 class Route(NamedTuple):
@@ -101,21 +119,17 @@ class Transport:
     def __init__(self, origin: str, route: Route, *, connect: float, write: float) -> None:
         per_address = connect * _SHARE_OF_ONE_ADDRESS or None
         # Reading has no limit here: it is the deadlines' to wait.
-        timeout = httpx.Timeout(None, connect=per_address, write=write or None)
+        self._timeout = httpx.Timeout(None, connect=per_address, write=write or None)
         with _explained(origin):
-            self._client = httpx.Client(
-                transport=_transport(origin, route),
-                timeout=timeout,
-                # The environment would send loopback through a proxy and read ~/.netrc over our
-                # key; what of it is wanted is in the route.
-                trust_env=False,
-            )
-        self._proxy = route.proxy
+            # Not a client of the library's: that would send loopback through the environment's
+            # proxy, read ~/.netrc over our key, and fail for a Location that is no URL.
+            self._server = _transport(origin, route)
+        self._route = route
 
     def send(self, request: Request, deadlines: Deadlines) -> Response:
         """Send a request and wait for the head of its answer, which must be closed."""
         deadlines.begin()
-        exchange = _Exchange(self._client, request, deadlines, self._proxy)
+        exchange = _Exchange(self._server, request, deadlines, self._route, self._timeout)
         try:
             status, headers = exchange.head()
         except BaseException:
@@ -129,6 +143,10 @@ class _Head(NamedTuple):
     headers: Mapping[str, str]
 
 
+class _PlainToTls(Exception):
+    """Plain http was sent to a server that speaks TLS."""
+
+
 _OPENED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 _CONNECTED, _SENT, _END = object(), object(), object()
 
@@ -137,12 +155,18 @@ class _Exchange:
     """Run one request in a thread and hand over what happens, in order."""
 
     def __init__(
-        self, client: httpx.Client, request: Request, deadlines: Deadlines, proxy: str | None
+        self,
+        server: httpx.HTTPTransport,
+        request: Request,
+        deadlines: Deadlines,
+        route: Route,
+        timeout: httpx.Timeout,
     ) -> None:
-        self._client = client
+        self._server = server
         self._request = request
         self._deadlines = deadlines
-        self._proxy = proxy
+        self._route = route
+        self._timeout = timeout
         self._happened: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._put = self._taken = 0
         self._closed = False
@@ -171,20 +195,34 @@ class _Exchange:
                     raise
 
     def _stream(self) -> None:
-        request = self._request
-        with self._client.stream(
-            request.method,
-            request.url,
-            headers=_headers(request),
-            content=request.body,
-            extensions={"trace": self._trace},
-        ) as response:
+        with contextlib.closing(self._answered()) as response:
             self._happened.put(_Head(response.status_code, dict(response.headers)))
             for block in response.iter_raw():
                 self._happened.put(block)
                 self._put += len(block)
                 while self._put - self._taken > _READ_AHEAD and not self._closed:
                     time.sleep(0.005)
+
+    def _answered(self) -> httpx.Response:
+        """Send the request and wait for the head of its answer."""
+        request = self._request
+        sent = httpx.Request(
+            request.method,
+            request.url,
+            headers=_headers(request),
+            content=_blocks(request.body) if request.body else None,
+            extensions={"trace": self._trace, "timeout": self._timeout.as_dict()},
+        )
+        try:
+            return self._server.handle_request(sent)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+            if self._is_direct and not self._closed and _speaks_tls(sent.url):
+                raise _PlainToTls from error
+            raise
+
+    @property
+    def _is_direct(self) -> bool:
+        return not (self._route.proxy or self._route.unix_socket)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Follow the phases (httpx's documented extension "trace")."""
@@ -260,9 +298,13 @@ class _Exchange:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def _failure(self, error: BaseException) -> BaseException:
-        if self._proxy and self._socket is None and isinstance(error, httpx.ConnectError):
-            return _no_connection(error, f"the proxy {_host(self._proxy)}", "proxy")
-        return _failure(error, self._request.url, has_head=self._has_head)
+        proxy = self._route.proxy
+        if proxy and self._socket is None and isinstance(error, httpx.ConnectError):
+            return _no_connection(error, f"the proxy {_host(proxy)}", "proxy")
+        url = self._request.url
+        if isinstance(error, _PlainToTls):
+            return BadResponse(f"{_host(url)} does not speak plain http", "it wants TLS", USE_TLS)
+        return _failure(error, url, has_head=self._has_head)
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -276,8 +318,37 @@ def _headers(request: Request) -> dict[str, str]:
         "Connection": "close",
     }
     given = {name.lower() for name in request.headers}
+    if request.body:
+        ours["Content-Length"] = str(len(request.body))
     kept = {name: value for name, value in ours.items() if name.lower() not in given}
     return {**kept, **request.headers}
+
+
+def _blocks(body: Body) -> Iterator[bytes]:
+    if not isinstance(body, bytes):
+        return iter(body)
+    return (body[start : start + _BLOCK] for start in range(0, len(body), _BLOCK))
+
+
+def _speaks_tls(url: httpx.URL) -> bool:
+    """Tell whether a server that did not answer plain http answers a handshake.
+
+    Most servers with TLS hang up on plain http without a byte that would tell (OpenSSL's own,
+    Python's, Node's). Nothing of the request is sent.
+    """
+    if url.scheme != "http":
+        return False
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((url.host, url.port or 80), timeout=_PROBE) as plain,
+            context.wrap_socket(plain, server_hostname=url.host),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _transport(origin: str, route: Route) -> httpx.HTTPTransport:
@@ -382,9 +453,7 @@ def _no_connection(error: BaseException, host: str, setting: str) -> Failure:
 
 
 def _no_answer(url: str, why: str) -> Failure:
-    # A server that has TLS often hangs up on plain http.
-    hint = ", or https:// in base_url if it speaks TLS" if url.startswith("http:") else ""
-    return Unreachable(f"no answer from {_host(url)}", why, f"try again{hint}")
+    return Unreachable(f"no answer from {_host(url)}", why, "try again")
 
 
 def _protocol_failure(error: Exception, url: str, *, has_head: bool) -> Failure:

@@ -290,7 +290,7 @@ def test_a_model_that_is_listed_and_not_offered_is_not_offered_instead(run, serv
     exported(serve(answering(lambda _: detail("Model not found", 400), "a", "b")))
     told = run("models", "check", "--probe", "a")
     assert told.status == 5
-    told_so = "it is listed all the same: try 'contextops models list --refresh'; there are b"
+    told_so = "it is listed all the same: try 'contextops models list --refresh'; there are a, b"
     assert told_so in told.stderr
 
 
