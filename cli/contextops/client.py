@@ -108,11 +108,11 @@ class Client:
         ids = [model["id"] for model in self.models()]
         if len(ids) == 1:
             return str(ids[0])
-        raise ConfigFailure(
-            "no model chosen",
-            catalogue.offer(ids),
-            "choose with -m ID, or for good: contextops config set model ID",
-        )
+        remedy = "choose with -m ID, or for good: contextops config set model ID"
+        if not ids:
+            # To name one would be of no use to whom none is granted.
+            remedy = "ask one for access"
+        raise ConfigFailure("no model chosen", catalogue.offer(ids), remedy)
 
     def chat(
         self, body: Mapping[str, Json], *, allow_truncated: bool = False, whole: bool = False

@@ -204,6 +204,14 @@ def test_the_only_model_is_chosen_by_itself(run, serve, exported):
     assert server.requests[-1].json()["model"] == "one-and-only"
 
 
+def test_without_access_there_is_nothing_to_choose_from(run, serve, exported):
+    exported(serve(OpenWebUI(models=[])), model=None)
+    told = run("chat", "send", "hi")
+    assert (told.status, told.stdout) == (3, "")
+    assert "the server lists no models (they are private until" in told.stderr
+    assert told.stderr.endswith("; ask one for access\n")
+
+
 def test_two_models_want_a_choice(run, serve, exported):
     exported(serve(OpenWebUI()), model=None)
     told = run("chat", "send", "hi")
