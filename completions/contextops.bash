@@ -29,7 +29,7 @@ _contextops_takes() {
             --version -V"
         ;;
     'chat')
-        subcommands='send'
+        subcommands='send repl'
         options="$every $connection"
         ;;
     'chat send')
@@ -41,6 +41,12 @@ _contextops_takes() {
             --tool-choice=auto|none|required --output=FILE -o=FILE --allow-truncated --usage
             --reasoning --plain --raw --dry-run --curl --json --jsonl"
         arguments='TEXT...'
+        ;;
+    'chat repl')
+        options="$every $connection
+            --model=TEXT -m=TEXT --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
+            --max-tokens=TEXT --param=TEXT --session=TEXT --usage --reasoning --plain --raw
+            --fail-fast --jsonl"
         ;;
     'models')
         subcommands='list check'

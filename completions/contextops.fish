@@ -139,9 +139,9 @@ function __contextops_setting
 end
 
 # --- generated: begin ---
-set -g __contextops_commands '' chat 'chat send' models 'models list' 'models check' session 'session list' 'session show' 'session rm' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' 'config check' api serve completion help
+set -g __contextops_commands '' chat 'chat send' 'chat repl' models 'models list' 'models check' session 'session list' 'session show' 'session rm' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' 'config check' api serve completion help
 set -g __contextops_groups '' chat models session config
-set -g __contextops_online '' chat 'chat send' models 'models list' 'models check' session config 'config get' 'config list' 'config check' api
+set -g __contextops_online '' chat 'chat send' 'chat repl' models 'models list' 'models check' session config 'config get' 'config list' 'config check' api
 
 # Print the options of a command whose value may be the next word.
 function __contextops_with_value
@@ -151,6 +151,8 @@ function __contextops_with_value
     switch $argv[1]
         case 'chat send'
             printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --template --var --encoding --extract-lang --schema --tools --tool-choice --output -o
+        case 'chat repl'
+            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --session
         case 'models check'
             printf '%s\n' --max-latency --jobs -j --wait --format
         case 'config check'
@@ -231,6 +233,7 @@ complete -c contextops -n "__contextops_in ''" -a help -d 'Explain exit-codes, t
 complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the version'
 
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
+complete -c contextops -n "__contextops_in chat" -a repl -d 'Have a conversation'
 
 complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -d 'The model to ask [the only one offered]'
 complete -c contextops -n "__contextops_in 'chat send'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
@@ -262,6 +265,19 @@ complete -c contextops -n "__contextops_in 'chat send'" -l dry-run -d 'Print the
 complete -c contextops -n "__contextops_in 'chat send'" -l curl -d 'With --dry-run: print a curl command instead'
 complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'chat send'" -l jsonl -d 'Print one JSON object a line'
+
+complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -d 'The model to ask [the only one offered]'
+complete -c contextops -n "__contextops_in 'chat repl'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
+complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -f -d 'How random; 0 is the least'
+complete -c contextops -n "__contextops_in 'chat repl'" -l max-tokens -r -f -d 'Stop each answer after N tokens'
+complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
+complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts after each answer, on stderr'
+complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Show on stderr what the model thinks first'
+complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Render no Markdown on a terminal'
+complete -c contextops -n "__contextops_in 'chat repl'" -l raw -d 'Give a terminal the text unchanged, control codes too'
+complete -c contextops -n "__contextops_in 'chat repl'" -l fail-fast -d 'Not at a terminal: end with the first turn that fails'
+complete -c contextops -n "__contextops_in 'chat repl'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
 complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'

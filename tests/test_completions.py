@@ -265,12 +265,12 @@ def shell(request, start):
     ("line", "words"),
     [
         ("cha", {"chat"}),
-        ("chat ", {"send"}),
-        ("config ", {"set", "get", "list", "unset", "path", "edit", "use"}),
+        ("chat ", {"send", "repl"}),
+        ("config ", {"set", "get", "list", "unset", "path", "edit", "use", "check"}),
         # Past options and their values.
         ("--profile work -q --color=never ch", {"chat"}),
         ("--profile chat mod", {"models"}),
-        ("-H 'X-A: b c' chat --local ", {"send"}),
+        ("-H 'X-A: b c' chat --local ", {"send", "repl"}),
         ("-qH chat mod", {"models"}),
         ("-qHchat mod", {"models"}),
         ("--retries 3 chat -q send --mo", {"--model"}),
@@ -371,7 +371,7 @@ def test_the_scripts_are_what_the_generator_writes():
 @pytest.mark.parametrize("shell", ["fish"], indirect=True)
 def test_helps_in_fish(shell):
     assert shell.helps("contextops chat send --max") == {
-        "--max-time": "Time limit for everything; 0 is none [none; 30s for models]",
+        "--max-time": "Time limit for everything; 0 is none [none; 30s for models and config check]",
         "--max-tokens": "Stop after N tokens",
     }
     assert shell.helps("contextops cha") == {"chat": "Ask a model"}
@@ -383,7 +383,7 @@ def test_helps_in_fish(shell):
 @pytest.mark.parametrize("shell", ["zsh"], indirect=True)
 def test_helps_in_zsh(shell):
     shown = shell.shows("contextops chat send --max")
-    assert "Time limit for everything; 0 is none [none; 30s for models]" in shown
+    assert "Time limit for everything; 0 is none [none; 30s for models and config check]" in shown
     assert "Stop after N tokens" in shown
     assert "The server, e.g. https://ai.example.com" in shell.shows("contextops --")
     assert "Ask a model" in shell.shows("contextops ")
@@ -503,7 +503,7 @@ def test_fish_finds_the_script_by_itself(start):
 )
 def test_bash_as_its_user_likes_it(start, taste):
     shell = start("bash", f'{taste}; eval "$(<SCRIPTS/contextops.bash)"')
-    assert shell.offers("contextops --profile work -q chat ") == {"send"}
+    assert shell.offers("contextops --profile work -q chat ") == {"send", "repl"}
     assert shell.offers("contextops --color=al") == {"--color=always"}
     assert shell.becomes("contextops --profile my") == ["--profile", "my lab"]
     assert shell.becomes("contextops --api-key-file no") == ["--api-key-file", "notes.txt"]

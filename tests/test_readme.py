@@ -62,6 +62,7 @@ def bench(tmp_path, monkeypatch):
     (desk / "build.log").write_text("error: no\n")
     (desk / "weather.txt").write_text("Oslo: -3\nZürich: 21\n", encoding="utf-8")
     (desk / "words.tsv").write_text("sky\tblue\nsea\tgreen\n")
+    (desk / "questions.txt").write_text("one\ntwo\n")
     (desk / "notes.txt").write_text("note\n")
     (desk / "main.py").write_text("x = 1\n")
     (desk / "test_main.py").write_text("assert 1\n")

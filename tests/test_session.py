@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextops import session
+from contextops import jsontext, session
 from contextops.answer import Done, Piece, Reasoning, Text
 from contextops.errors import InputFailure, OutputFailure, Truncated, UsageFailure
 from contextops.session import Conversation
@@ -50,9 +51,10 @@ def say(path: Path, prompt: str, pieces: Iterator[Piece], **system: Any) -> list
     """Have one turn and give what was sent for it."""
     conversation = Conversation(path=path, **system)
     conversation.ask(prompt)
+    sent = list(conversation.messages())
     for _ in conversation.recorded(pieces, "m"):
         continue
-    return conversation.messages()
+    return sent
 
 
 def kept(path: Path) -> list[tuple[Any, ...]]:
@@ -171,7 +173,7 @@ def test_a_turn_is_on_the_disk_before_its_end_is_told(path):
 def test_an_answer_that_cannot_be_kept_is_handed_on_with_the_failure(tmp_path):
     (tmp_path / "kept").write_text("a file, not a folder")
     conversation = Conversation()
-    conversation._path = tmp_path / "kept" / "x.jsonl"
+    conversation.path = tmp_path / "kept" / "x.jsonl"
     conversation.ask("one")
     pieces = conversation.recorded(answer("1"), "m")
     assert [next(pieces), next(pieces)][-1] == Text("1")
@@ -351,7 +353,7 @@ def test_the_words_of_a_message(record, words):
 WRITER = """
 import sys
 from pathlib import Path
-from contextops import session
+from contextops import jsontext, session
 path, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(int(sys.argv[3])):
     word = f"{name}-{number}"
@@ -389,3 +391,58 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(path):
     assert words[::2] == words[1::2]
     assert set(acknowledged) <= set(words)
     assert {file.name for file in path.parent.iterdir()} == {"review.jsonl", "review.jsonl.lock"}
+
+
+# Several turns ----------------------------------------------------------------------------------
+
+
+def test_turns_follow_each_other_and_each_is_written_once(path):
+    conversation = Conversation(path=path, system="Be terse.")
+    for word in ("one", "two"):
+        conversation.ask(word)
+        for _ in conversation.recorded(answer(f"{word}!"), "m"):
+            continue
+    said = [("user", "one"), ("assistant", "one!"), ("user", "two"), ("assistant", "two!")]
+    assert [line[:2] for line in kept(path)] == [("system", "Be terse."), *said]
+    assert conversation.turns() == [
+        [user("one"), assistant("one!")],
+        [user("two"), assistant("two!")],
+    ]
+
+
+def test_what_is_written_of_it_is_what_it_says(path):
+    """The text that grows with the turns, whatever becomes of them, is that of the messages."""
+    conversation = Conversation(path=path)
+
+    def ask(word, pieces):
+        conversation.ask(word)
+        said = conversation.messages()
+        body = b"".join(jsontext.encoded({"model": "m", "messages": said}))
+        assert json.loads(body) == {"model": "m", "messages": list(said)}
+        with suppress(Truncated):
+            for _ in conversation.recorded(pieces, "m"):
+                continue
+
+    ask("one", answer("1"))
+    ask("two", broken("2"))
+    ask("three", answer("3"))
+    conversation.instruct("Be kind.")
+    ask("four", answer("4"))
+    assert conversation.undo() == "four"
+    conversation.ask("dropped")
+    ask("five", answer("5"))
+    said = [message["content"] for message in conversation.messages()]
+    assert said == ["Be kind.", "one", "1", "three", "3", "five", "5"]
+    assert [message["content"] for message in session.messages(session.load(path))] == said
+
+
+def test_what_is_taken_back_is_the_last_turn_that_asked_this(path):
+    for word in ("one", "two", "one"):
+        say(path, word, answer(word.upper()))
+    with pytest.raises(Truncated):
+        say(path, "one", broken())
+    session.add(path, [{**user("one"), "undoes": True}])
+    assert [said["content"] for said in session.messages(session.load(path))] == [
+        *("one", "ONE", "two", "TWO")
+    ]
+    assert sum(record.get("undone", False) for record in session.load(path)) == 2

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contextops.commands import SUMMARIES, Commands
+from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Commands
 
 PROBE = """
 import sys
@@ -36,7 +36,11 @@ HEAVY = {
 
 def loaded_by(*argv):
     told = subprocess.run(
-        [sys.executable, "-c", PROBE, *argv], check=True, capture_output=True, text=True
+        [sys.executable, "-c", PROBE, *argv],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
     return set(told.stderr.split())
 
@@ -52,6 +56,7 @@ def loaded_by(*argv):
         ["config", "get", "base_url"],
         ["completion", "bash"],
         ["help", "exit-codes"],
+        ["chat", "repl", "--help"],
     ],
     ids=" ".join,
 )
@@ -65,21 +70,41 @@ def test_what_needs_no_server_loads_nothing_heavy(argv):
 @pytest.mark.parametrize(
     ("argv", "own"),
     [
-        (["--help"], set()),
-        (["--version"], set()),
-        (["config", "path"], {"config"}),
-        (["completion", "bash"], {"completion"}),
-        (["chat", "send", "--help"], {"chat"}),
-        (["help", "exit-codes"], {"help"}),
+        (["--help"], []),
+        (["--version"], []),
+        (["config", "path"], ["config"]),
+        (["completion", "bash"], ["completion"]),
+        (["chat", "--help"], ["chat"]),
+        (["chat", "send", "--help"], ["chat", "send"]),
+        (["help", "exit-codes"], ["help"]),
     ],
     ids=str,
 )
 def test_a_command_loads_itself_alone(argv, own):
     before = "contextops.commands."
-    loaded = {name.removeprefix(before) for name in loaded_by(*argv) if name.startswith(before)}
-    assert loaded == own
+    loaded = sorted(name for name in loaded_by(*argv) if name.startswith(before))
+    assert loaded == [f"{before}{name}" for name in own]
 
 
-@pytest.mark.parametrize("name", SUMMARIES)
-def test_what_the_help_says_of_a_command_is_what_it_says_itself(name):
-    assert Commands()[name].help.splitlines()[0] == SUMMARIES[name]
+@pytest.mark.parametrize("summaries", [SUMMARIES, SUMMARIES_OF_CHAT], ids=["all", "chat"])
+def test_what_the_help_says_of_a_command_is_what_it_says_itself(summaries):
+    loaded = Commands(summaries)
+    assert {name: loaded[name].help.splitlines()[0] for name in loaded} == summaries
+
+
+def test_a_conversation_in_a_pipe_loads_no_editor_and_nothing_before_the_first_turn():
+    assert loaded_by("chat", "repl", "-m", "m") & HEAVY == set()
+
+
+def test_a_conversation_at_a_terminal_loads_the_editor_and_no_http_before_the_first_turn(tmp_path):
+    pexpect = pytest.importorskip("pexpect", exc_type=ImportError)
+    told = tmp_path / "told"
+    probe = PROBE.replace("file=sys.stderr", f"file=open({str(told)!r}, 'w')")
+    child = pexpect.spawn(sys.executable, ["-c", probe, "chat", "repl", "-m", "m"], timeout=10)
+    child.expect_exact("m>")
+    child.sendeof()
+    child.expect(pexpect.EOF)
+    child.close()
+    loaded = set(told.read_text().split())
+    assert "prompt_toolkit" in loaded
+    assert loaded & {"httpx", "rich", "markdown_it", "pygments", "jsonschema"} == set()

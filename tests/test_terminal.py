@@ -66,3 +66,30 @@ def test_nothing_renders_to_nothing(text, words):
 
 def test_what_is_blank_stays_away():
     assert rendered("\n\n \n") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("```make\nall:\n\techo $@\n```", "all:\n\techo $@\n"),
+        ("```\n  two\n\n\n    four\n```", "  two\n\n\n    four\n"),
+        (f"```python\nx = '{'word ' * 40}'\n```", f"x = '{'word ' * 40}'\n"),
+        ("    indented\n    code", "indented\ncode\n"),
+    ],
+)
+def test_code_can_be_copied_as_it_is(text, code):
+    assert rendered(text) == code
+
+
+@pytest.mark.parametrize(
+    "text", ["some words", "> a quote", "- an item", "# a title", "|a|\n|-|\n|b|"]
+)
+def test_no_line_is_filled_with_spaces(text):
+    assert [line for line in rendered(text).splitlines() if line.endswith(" ")] == []
+
+
+@pytest.mark.parametrize("before", ["- item\n\n", "> "])
+def test_code_in_a_list_or_a_quote_is_folded_and_not_cut(before):
+    margin = "  " if before.startswith("-") else "> "
+    text = f"{before}```\n{margin}{'word' * 40}\n{margin}```"
+    assert re.sub(r"[^word]", "", rendered(text)).count("word") == 40

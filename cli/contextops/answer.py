@@ -383,6 +383,17 @@ def is_refusal(choice: Mapping[str, Any]) -> bool:
     return isinstance(said, dict) and bool(_text(said.get("refusal")))
 
 
+def cost(response: Mapping[str, Any]) -> str:
+    """Say what an answer cost, as far as the server told."""
+    usage = response.get("usage")
+    if not isinstance(usage, dict):
+        return "usage: the server did not say"
+    counts = ((name, usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    told = ", ".join(f"{name} {count}" for name, count in counts if count is not None)
+    seconds = response["contextops"]["total_ms"] / 1000
+    return f"usage: {told} tokens in {seconds:.1f} s"
+
+
 def _append(pieces: list[Piece], piece: Text | Reasoning) -> None:
     last = pieces[-1] if pieces else None
     if isinstance(last, Text | Reasoning) and type(last) is type(piece):

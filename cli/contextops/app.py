@@ -11,28 +11,21 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from contextops import __version__
-from contextops.commands import SUMMARIES, Commands
+from contextops.commands import SUMMARIES, Loading
 from contextops.errors import INTERNAL, Failure, Signalled, UsageFailure
-from contextops.options import PROFILE, Group
+from contextops.options import PROFILE
 from contextops.output import Printer
 from contextops.runtime import Runtime
 
 
-class Root(Group):
+class Root(Loading):
     """The top of the command tree; all that fails below passes its boundary.
 
     ``typer.testing.CliRunner`` passes it too, so that tests see the real statuses.
     """
 
     shown: ClassVar = PROFILE
-
-    def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **{**attributes, "commands": Commands()})
-
-    def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """Show what there is without loading it."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUMMARIES.items()))
+    summaries: ClassVar = SUMMARIES
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any

@@ -6,6 +6,7 @@ Open WebUI under ``/api`` (the product's reference documents ``POST /api/chat/co
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from contextops.answer import Answer, Done, Piece
 from contextops.attempts import Attempts, Note, Settled, ignore, read
 from contextops.deadlines import METADATA_MAX_TIME, Deadlines
 from contextops.errors import (
+    AuthFailure,
     BadResponse,
     ConfigFailure,
     Failure,
@@ -65,7 +67,7 @@ class Client:
         self._key = key
         self._hide = hide
         self._max_time = profile.max_time
-        self._begun = time.monotonic()
+        self.begin()
         route = Route(
             proxy=profile.proxy,
             unix_socket=unix_socket,
@@ -73,10 +75,12 @@ class Client:
             client_cert=profile.client_cert,
             insecure=profile.insecure,
         )
-        transport = Transport(
+        self._transport = Transport(
             self._base_url, route, connect=profile.connect_timeout, write=profile.idle_timeout
         )
-        self._attempts = Attempts(transport, retries=profile.retries, note=note, detail=detail)
+        self._attempts = Attempts(
+            self._transport, retries=profile.retries, note=note, detail=detail
+        )
         self._detail = detail
 
     def begin(self, max_time: float | None = None) -> None:
@@ -87,6 +91,20 @@ class Client:
         self._begun = time.monotonic()
         if max_time is not None:
             self._max_time = max_time
+
+    def in_passing(self, max_time: float) -> Client:
+        """Give a client like this one for what nobody waits for: one try, and not a word.
+
+        Raises ``AuthFailure`` where a command has yet to give the key: it may ask its owner.
+        """
+        key = self._profile.key
+        if self._key is None and key is not None and key.runs_command:
+            raise AuthFailure("no key yet")
+        other = copy.copy(self)
+        other._attempts = Attempts(self._transport, retries=0, note=ignore)  # noqa: SLF001 - it is one of us
+        other._detail = ignore  # noqa: SLF001 - same
+        other.begin(max_time)
+        return other
 
     # The endpoints ------------------------------------------------------------------------
 

@@ -569,13 +569,14 @@ def edit_by_hand(path: Path, editor: Sequence[str]) -> None:
     if not path.exists():
         with store.locked(path):
             store.replace(path, b"")
-    _run(editor, path)
+    run_editor(editor, path)
     # Editors that write a new file give it the mode of any file, and this one may hold a key.
     store.protect(path)
     load(path)
 
 
-def _run(editor: Sequence[str], path: Path) -> None:
+def run_editor(editor: Sequence[str], path: Path) -> None:
+    """Let the user's editor change a file; raises ``ConfigFailure`` where it does not end well."""
     import signal
     import subprocess
 

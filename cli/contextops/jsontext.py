@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 _LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -59,6 +59,37 @@ def encoded(value: Any) -> Iterator[bytes]:
     yield bytes(block)
 
 
+class Written(list[Any]):
+    """A JSON array that grows at its end, with the JSON of what will not change any more.
+
+    A conversation sends all that was said with every turn, and to write 2,000 messages takes 5 ms.
+    """
+
+    __slots__ = ("_inside", "_settled")
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        super().__init__(items)
+        self._inside = ""
+        self._settled = 0
+
+    def settle(self) -> None:
+        """Write what is in it now; from here on it may only grow, or shrink to this."""
+        new = map(dumps, self[self._settled :])
+        self._inside = ",".join(filter(None, [self._inside, *new]))
+        self._settled = len(self)
+
+    def pieces(self) -> Iterator[str]:
+        """Give its JSON, that of a long text in parts."""
+        yield "["
+        for start in range(0, len(self._inside), _LONG):
+            yield self._inside[start : start + _LONG]
+        for place in range(self._settled, len(self)):
+            if place:
+                yield ","
+            yield from _pieces(self[place])
+        yield "]"
+
+
 def without_surrogates(text: str) -> str:
     """Replace each half of a broken pair by U+FFFD: such text has no UTF-8."""
     return re.sub(_SURROGATES, "\ufffd", text)
@@ -77,6 +108,8 @@ def _pieces(value: Any) -> Iterator[str]:
             yield from _pieces(item)
             before = ","
         yield "}"
+    elif isinstance(value, Written):
+        yield from value.pieces()
     elif isinstance(value, list) and value:
         yield from _pieces_of_list(value)
     else:

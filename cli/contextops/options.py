@@ -203,10 +203,10 @@ class Group(TyperGroup):
         _section(ctx, formatter, "Options", own)
 
 
-def group(name: str, summary: str) -> typer.Typer:
+def group(name: str, summary: str, cls: type[Group] = Group) -> typer.Typer:
     """Make a group of commands."""
     made = typer.Typer(
-        name=name, help=summary, cls=Group, rich_markup_mode=None, add_completion=False
+        name=name, help=summary, cls=cls, rich_markup_mode=None, add_completion=False
     )
     # Without a callback Typer takes a group of one command for that command.
     made.callback()(lambda: None)

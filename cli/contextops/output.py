@@ -286,6 +286,31 @@ class Printer:
         shown = sanitise(text) if self.stderr_is_terminal and not self._raw else text
         _to_stderr(shown + ending)
 
+    def told(self, texts: Iterable[str]) -> None:
+        """Say in lines what somebody asked of us and not of the model.
+
+        It stands among the answers where a person reads those, else on stderr.
+        """
+        lines = [exactly(self.masked(text)) for text in texts]
+        if self.json_messages:
+            self._say("\n".join(jsontext.dumps({"note": line}) for line in lines))
+        elif self.stdout_is_terminal:
+            self.write_text("".join(f"{line}\n" for line in lines))
+        else:
+            self._say("\n".join(lines))
+
+    def prompt(self, text: str) -> None:
+        """Put a prompt on stderr, for whoever types without an editor of ours."""
+        _to_stderr(exactly(text))
+
+    def end_prompt(self) -> None:
+        """End the line of a prompt that got no answer."""
+        _to_stderr("\n")
+
+    def hides(self, text: str) -> bool:
+        """Tell whether a text has a secret in it that is not to be shown."""
+        return self.masked(text) != text
+
     def error(self, failure: Failure) -> None:
         """Say in one line what failed."""
         if self.json_messages:

@@ -63,8 +63,11 @@ _COMMAND_TIMEOUT = 30.0
 class KeySource:
     """Hold where a key comes from; it is fetched when a request is about to be sent, and once."""
 
-    def __init__(self, origin: str, fetch: Callable[[], str]) -> None:
+    def __init__(
+        self, origin: str, fetch: Callable[[], str], *, runs_command: bool = False
+    ) -> None:
         self.origin = origin
+        self.runs_command = runs_command
         self._fetch = fetch
         self._key: str | None = None
 
@@ -632,7 +635,7 @@ def _key_source(given: Given, folder: Path, environ: Mapping[str, str]) -> KeySo
         path = _path(given, given.value, folder, environ)
         return KeySource(given.origin, lambda: _key_in_file(path))
     command = given.value
-    return KeySource(given.origin, lambda: _key_by_command(command))
+    return KeySource(given.origin, lambda: _key_by_command(command), runs_command=True)
 
 
 def _key_in_file(path: Path) -> str:

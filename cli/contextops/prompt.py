@@ -77,13 +77,18 @@ def _attribute(text: str) -> str:
 
 def content(prompt: str, images: Sequence[str], sources: Sources) -> str | list[Message]:
     """Give the content of the user's message: the prompt, and a part for each image."""
+    return with_images(prompt, [image(path, sources) for path in images])
+
+
+def with_images(prompt: str, images: Sequence[Message]) -> str | list[Message]:
+    """Give the content of the user's message from the prompt and the parts that are images."""
     if not images:
         return prompt
-    shown = [{"type": "text", "text": prompt}] if prompt else []
-    return [*shown, *(_image(path, sources) for path in images)]
+    return [*([{"type": "text", "text": prompt}] if prompt else []), *images]
 
 
-def _image(path: str, sources: Sources) -> Message:
+def image(path: str, sources: Sources) -> Message:
+    """Give the part of a message for an image, by its path or address."""
     is_address = path.lower().startswith(("http://", "https://"))
     url = path if is_address else _data_url(path, sources.bytes_of(path))
     return {"type": "image_url", "image_url": {"url": url}}
@@ -154,7 +159,7 @@ def body(
     shows_usage: bool,
 ) -> dict[str, Any]:
     """Compose the body of ``POST /chat/completions``."""
-    composed = {"model": model, "messages": list(messages), **params, "stream": stream}
+    composed = {"model": model, "messages": messages, **params, "stream": stream}
     if stream and shows_usage:
         composed.setdefault("stream_options", {"include_usage": True})
     return composed

@@ -2,7 +2,8 @@
 
 A line holds the message (``role``, ``content``) and about it ``time``, and of an answer ``model``,
 ``complete`` and ``usage``. A turn whose answer is not complete stays in the file and is not sent
-again. What a crash left torn at the end is no line: the next one who adds cuts it off.
+again; nor is one that was taken back: a line that ``undoes`` repeats its question after it. What a
+crash left torn at the end is no line: the next one who adds cuts it off.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from contextops.errors import Failure, InputFailure, UsageFailure
 ENDING = ".jsonl"
 
 Message = dict[str, Any]
+Content = str | list[Message]
+"""What a user says: words, or parts of which some are images."""
+
 Record = dict[str, Any]
 """A message, with what is known about it beside its ``role`` and ``content``."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Windows takes these for devices, whatever ending follows.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-_ABOUT = ("time", "model", "complete", "usage")
+_ABOUT = ("time", "model", "complete", "usage", "undone", "undoes")
 
 
 def path_of(name: str, folder: Path) -> Path:
@@ -85,7 +89,8 @@ def remove(path: Path) -> None:
 def load(path: Path) -> list[Record]:
     """Read the whole lines of a session; one that is not there yet has none.
 
-    Raises ``InputFailure`` for a line that is no message.
+    Those of turns that were taken back are ``undone``. Raises ``InputFailure`` for a line that is
+    no message.
     """
     try:
         data = path.read_bytes()
@@ -97,7 +102,23 @@ def load(path: Path) -> list[Record]:
         ) from None
     whole, _, _torn = data.rpartition(b"\n")
     lines = whole.split(b"\n") if whole else []
-    return [_record(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    records = (_record(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return _with_undone(records)
+
+
+def _with_undone(records: Iterable[Record]) -> list[Record]:
+    """Mark the turns that were taken back, and leave out the lines that took them."""
+    kept: list[Record] = []
+    for record in records:
+        if not record.get("undoes"):
+            kept.append(record)
+            continue
+        for turn in reversed(list(_turns(kept))):
+            if turn[0]["content"] == record["content"] and _is_complete(turn):
+                for said in turn:
+                    said["undone"] = True
+                break
+    return kept
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:
@@ -131,6 +152,8 @@ def _is_complete(turn: Sequence[Record]) -> bool:
     Nor are tool calls without results an answer: there are servers that refuse those.
     """
     last = turn[-1]
+    if last.get("undone"):
+        return False
     is_answered = turn[0]["role"] != "user" or last["role"] == "assistant"
     is_answered = is_answered and not last.get("tool_calls")
     return is_answered and all(record.get("complete", True) for record in turn)
@@ -155,9 +178,15 @@ def _message(record: Record) -> Message:
 
 def add(path: Path, records: Sequence[Record]) -> None:
     """Add lines under the session's lock, all or none of them; they are on the disk then."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    lines = (f"{jsontext.dumps({**record, 'time': now})}\n" for record in records)
+    now = _now()
+    lines = (
+        f"{jsontext.dumps({**record, 'time': record.get('time', now)})}\n" for record in records
+    )
     store.append(path, "".join(lines).encode())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Conversation:
@@ -175,37 +204,87 @@ class Conversation:
         system: str | None = None,
         typed_system: bool = False,
     ) -> None:
-        self._path = path
-        self._given = messages(load(path)) if path else list(given)
+        self.path = path
+        """Where it is kept; None where it is not."""
+        self._given = jsontext.Written(messages(load(path)) if path else given)
         self.stands_alone = bool(given)
         """Whether it can be sent without a prompt: messages that were given are one."""
-        self._new: list[Message] = []
+        self._asked: list[Message] = []
+        # What has been said and is in no file yet.
+        self._unkept: list[Record] = []
         theirs = [said["content"] for said in self._given if said["role"] == "system"]
         if system is not None and (typed_system or not theirs) and (theirs or [""])[-1] != system:
-            if path:
-                self._given = [said for said in self._given if said["role"] != "system"]
-            said = {"role": "system", "content": system}
-            self._given = [said, *self._given] if system else self._given
-            self._new.append(said)
+            if path is None:
+                said = {"role": "system", "content": system}
+                self._given = jsontext.Written([*([said] if system else []), *self._given])
+                self._unkept.append(said)
+            else:
+                self.instruct(system)
 
     @property
     def is_kept(self) -> bool:
         """Tell whether it goes on another time."""
-        return self._path is not None
+        return self.path is not None
 
-    def ask(self, content: str | list[Message]) -> None:
-        """Add what the user says now."""
-        self._new.append({"role": "user", "content": content})
+    @property
+    def system(self) -> str | None:
+        """Give the latest system message."""
+        said = [str(said["content"]) for said in self._given if said["role"] == "system"]
+        return said[-1] if said else None
+
+    def instruct(self, system: str) -> None:
+        """Put a system message in the place of those that there were, or nothing if it is empty."""
+        self._take_back()
+        said = {"role": "system", "content": system}
+        others = [said for said in self._given if said["role"] != "system"]
+        self._given = jsontext.Written([said, *others] if system else others)
+        self._unkept.append(said)
+
+    def ask(self, content: Content) -> None:
+        """Say what the user says now; what was asked before and never answered is dropped."""
+        self._take_back()
+        self._given.settle()
+        self._asked = [{"role": "user", "content": content}]
+        self._given += self._asked
+
+    def _take_back(self) -> None:
+        """Forget what was asked and has no answer."""
+        if self._asked:
+            del self._given[-len(self._asked) :]
+            self._asked = []
 
     def messages(self) -> list[Message]:
-        """Give all that is sent."""
-        return [*self._given, *(said for said in self._new if said["role"] != "system")]
+        """Give all that is sent: the very list, which the next turn changes."""
+        return self._given
+
+    def turns(self) -> list[list[Message]]:
+        """Give the turns that are sent again: each what was asked, and what answered it."""
+        return list(_turns(self._given))
+
+    def undo(self) -> Content | None:
+        """Take the last turn back and give what was asked; None where there is no turn."""
+        self._take_back()
+        places = [at for at, said in enumerate(self._given) if said["role"] == "user"]
+        if not places:
+            return None
+        asked: Content = self._given[places[-1]]["content"]
+        self._given = jsontext.Written(self._given[: places[-1]])
+        self._note_down([{"role": "user", "content": asked, "undoes": True}])
+        return asked
+
+    def keep_in(self, path: Path) -> None:
+        """Keep it in this file from now on, with all that has been said."""
+        said = [*(load(self.path) if self.path else []), *self._unkept]
+        if said:
+            add(path, said)
+        self.path = path
+        self._unkept.clear()
 
     def recorded(self, pieces: Iterator[Piece], model: str) -> Generator[Piece, None, None]:
-        """Hand the pieces on and keep the turn, marked where its answer is not complete."""
-        if self._path is None:
-            yield from pieces
-            return
+        """Hand the pieces on and keep the turn, marked where its answer is not complete.
+
+        A turn that is complete comes before the next.
+        """
         said = bytearray()
         response: Mapping[str, Any] = {}
         try:
@@ -220,15 +299,32 @@ class Conversation:
             part = {"role": "assistant", "content": said.decode(), "model": model}
             # What broke the answer off is what is told.
             with suppress(Failure):
-                add(self._path, [*self._new, {**part, "complete": False}])
+                self._end_turn({**part, "complete": False})
             raise
         try:
-            add(self._path, [*self._new, _answer(response, model)])
+            self._end_turn(_answer(response, model))
         except Failure as failure:
             # The answer is whole, and is shown, even where it cannot be kept.
             failure.response = dict(response)
             raise
         yield Done(dict(response))
+
+    def _end_turn(self, answer: Record) -> None:
+        turn = [*self._asked, answer]
+        if _is_complete(turn):
+            self._given.append(_message(answer))
+            self._asked = []
+        else:
+            self._take_back()
+        self._note_down(turn)
+
+    def _note_down(self, records: Sequence[Record]) -> None:
+        """Keep these too, where anything is kept; what cannot be is tried again with the next."""
+        now = _now()
+        self._unkept += ({**record, "time": now} for record in records)
+        if self.path is not None:
+            add(self.path, self._unkept)
+            self._unkept.clear()
 
 
 def _answer(response: Mapping[str, Any], model: str) -> Record:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -96,15 +97,18 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 
     At a terminal, to ask again after it would want another Ctrl-D.
     """
+    return iter(lambda: _next_block(stream), b"")
+
+
+def _next_block(stream: BinaryIO) -> bytes:
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         descriptor = -1
     if descriptor < 0 or sys.platform == "win32":
         # No descriptor, or the console, which has its text only for the stream.
-        yield from iter(lambda: stream.read1(_BLOCK), b"")  # type: ignore[attr-defined]
-    else:
-        yield from iter(lambda: _block(descriptor), b"")
+        return stream.read1(_BLOCK)  # type: ignore[attr-defined, no-any-return]
+    return _block(descriptor)
 
 
 def _block(descriptor: int) -> bytes:
@@ -117,6 +121,58 @@ def _block(descriptor: int) -> bytes:
         except BlockingIOError:
             # Whoever shares it with us has made it so, and would be surprised by a change.
             select.select([descriptor], [], [])
+
+
+class Lines:
+    """Read standard input line by line, each as soon as it is there, of ``limit`` bytes at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._number = 0
+        self._whole: deque[bytes] = deque()
+        self._begun = bytearray()
+        self._is_at_end = sys.stdin is None
+
+    def next(self) -> str:
+        """Give the next line without its end.
+
+        Raises ``EOFError`` after the last, and ``InputFailure`` for one that is not UTF-8 or is too
+        long, after which the next can be read.
+        """
+        line = self._line()
+        self._number += 1
+        name = f"line {self._number} of standard input"
+        if len(line) > self._limit:
+            why = f"more than {self._limit} bytes"
+            raise InputFailure(f"{name} is too long", why, "raise max_prompt")
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            why = f"byte {line[error.start]:#04x} at offset {error.start}"
+            raise InputFailure(f"{name} is not UTF-8", why, "convert it first") from None
+        return (text.removeprefix("\ufeff") if self._number == 1 else text).removesuffix("\r")
+
+    def _line(self) -> bytes:
+        while not self._whole:
+            block = b"" if self._is_at_end else self._block()
+            first, *more = block.split(b"\n")
+            # Of a line that is too long no more is held than tells that it is.
+            self._begun += first[: max(0, self._limit + 2 - len(self._begun))]
+            self._is_at_end = not block
+            if self._is_at_end and not self._begun:
+                raise EOFError
+            if more or self._is_at_end:
+                *others, rest = more or [b""]
+                self._whole.extend([bytes(self._begun), *others])
+                self._begun = bytearray(rest)
+        return self._whole.popleft()
+
+    def _block(self) -> bytes:
+        try:
+            return _next_block(sys.stdin.buffer)
+        except OSError as error:
+            self._is_at_end = True
+            raise InputFailure("cannot read standard input", reason(error)) from None
 
 
 def name_of(path: str) -> str:

@@ -11,12 +11,15 @@ from typing import ClassVar
 from markdown_it import MarkdownIt
 from rich import markdown
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.syntax import Syntax
 from rich.theme import Theme
 
 from contextops.markdown import Blocks
 
 _WIDTH = 80
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
+# Rich fills lines up to the width: spaces to be copied, and lines broken by a narrower window.
+_FILLING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 
 
 class _Heading(markdown.Heading):
@@ -27,10 +30,30 @@ class _Heading(markdown.Heading):
         yield self.text
 
 
-class _Markdown(markdown.Markdown):
-    """Markdown with our headings."""
+class _Code(markdown.CodeBlock):
+    """Code as it can be copied: Rich would indent it, fold it, and make spaces of its tabs."""
 
-    elements: ClassVar = {**markdown.Markdown.elements, "heading_open": _Heading}
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the code's lines, which the terminal folds where they are too long."""
+        if options.max_width < console.width:
+            # In a list or a quote what is too long would be cut off.
+            yield from super().__rich_console__(console, options)
+            return
+        code = str(self.text).rstrip()
+        highlighted = Syntax("", self.lexer_name, theme=self.theme, tab_size=0).highlight(code)
+        highlighted.rstrip()
+        yield from highlighted.render(console, end="\n")
+
+
+class _Markdown(markdown.Markdown):
+    """Markdown with our headings and code."""
+
+    elements: ClassVar = {
+        **markdown.Markdown.elements,
+        "heading_open": _Heading,
+        "fence": _Code,
+        "code_block": _Code,
+    }
 
 
 # A background of its own would stand out on a light terminal.
@@ -77,11 +100,11 @@ class MarkdownWriter:
         if console.width < 1:
             # COLUMNS=0: nothing at all would be shown.
             console.width = _WIDTH
-        console.print(_parsed(block))
+        console.print(_parsed(block), crop=False)
         gap = "\n" if self._has_written else ""
         self._has_written = True
         # Markdown may mean nothing to be shown, but the model said something.
-        shown = _without_margins(screen.getvalue()) or block.strip("\n")
+        shown = _FILLING.sub(r"\1", _without_margins(screen.getvalue())) or block.strip("\n")
         self._put(f"{gap}{shown}\n")
 
 

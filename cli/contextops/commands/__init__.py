@@ -3,11 +3,13 @@
 A module is loaded when its command is named: together they cost a third of a start.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
+
+from contextops.options import Group
 
 SUMMARIES = {
     "chat": "Ask a model.",
@@ -21,16 +23,22 @@ SUMMARIES = {
 }
 """What the help says of each, in the order in which a newcomer needs them."""
 
+SUMMARIES_OF_CHAT = {
+    "send": "Send one prompt and print the answer as it comes.",
+    "repl": "Have a conversation.",
+}
+
 
 class Commands(Mapping[str, Any]):
     """Give the command of a name; Typer takes it for the mapping that it makes of loaded ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = list(names)
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         """Load it."""
-        if name not in SUMMARIES:
+        if name not in self._names:
             raise KeyError(name)
         if name not in self._loaded:
             module = import_module(f"{__name__}.{name}")
@@ -38,7 +46,21 @@ class Commands(Mapping[str, Any]):
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(SUMMARIES)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(SUMMARIES)
+        return len(self._names)
+
+
+class Loading(Group):
+    """A group whose commands are loaded when they are named, each from the module of its name."""
+
+    summaries: ClassVar[Mapping[str, str]]
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **{**attributes, "commands": Commands(self.summaries)})
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """Show what there is without loading it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))

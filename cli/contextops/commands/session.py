@@ -83,4 +83,5 @@ def _row(summary: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def _title(record: dict[str, Any]) -> str:
     incomplete = "" if record.get("complete", True) else " (not complete, not sent again)"
-    return f"{record['role']}{incomplete}"
+    state = " (taken back, not sent again)" if record.get("undone") else incomplete
+    return f"{record['role']}{state}"

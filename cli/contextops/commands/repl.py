@@ -1,0 +1,277 @@
+"""``contextops chat repl``: a conversation."""
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TextIO, cast
+
+import typer
+
+from contextops import __version__, delivery, profiles, prompt, repl_commands, session
+from contextops.answer import Piece
+from contextops.config_file import run_editor
+from contextops.dialogue import Dialogue, Form
+from contextops.errors import ConfigFailure, Failure, ModelNotFound
+from contextops.line_reader import PipedReader, PlainReader
+from contextops.options import AsJsonLines, OnlineCommand, alone
+from contextops.output import Printer
+from contextops.profiles import state_folder
+from contextops.repl import Reader, Repl
+from contextops.runtime import Runtime
+from contextops.settings import TEMPLATES, redact
+from contextops.sources import Lines, Sources
+from contextops.template import Template
+
+app = alone()
+
+_HISTORY = "history"
+_OF_TEMPLATES = ("model", "system", "params")
+_PASSING_TIME = 5.0
+"""Seconds for a list of models that is asked for in passing."""
+_PATIENCE = 0.2
+"""Seconds for which a key may wait for it."""
+
+
+@app.command("repl", cls=OnlineCommand)
+def repl(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", metavar="ID", help="The model to ask.  [the only one offered]"
+        ),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", "-s", metavar="TEXT", help="The system message, or @FILE."),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", "-t", metavar="NUMBER", help="How random; 0 is the least."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", metavar="N", min=1, help="Stop each answer after N tokens."),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="NAME=VALUE",
+            help="Any other parameter of the API, e.g. top_p=0.9; may be given again.",
+        ),
+    ] = None,
+    session_name: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="NAME",
+            help="Go on with this conversation, and keep it; a path ends in .jsonl.",
+        ),
+    ] = None,
+    usage: Annotated[
+        bool, typer.Option("--usage", help="Print token counts after each answer, on stderr.")
+    ] = False,
+    reasoning: Annotated[
+        bool, typer.Option("--reasoning", help="Show on stderr what the model thinks first.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Render no Markdown on a terminal.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Give a terminal the text unchanged, control codes too.")
+    ] = False,
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast", help="Not at a terminal: end with the first turn that fails."),
+    ] = False,
+    as_json_lines: AsJsonLines = False,
+) -> None:
+    """Have a conversation.
+
+    \b
+    contextops chat repl
+    contextops chat repl --session review
+    contextops chat repl < questions.txt
+
+    At a terminal, /help lists what can be done; Ctrl-C stops an answer, Ctrl-D leaves. Elsewhere
+    each line of standard input is a turn, and the status is that of the first that failed.
+    """
+    runtime: Runtime = ctx.obj
+    runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
+    flags = {"temperature": temperature, "max_tokens": max_tokens}
+    parameters = prompt.parameters(param or [], flags)
+    runtime.keep(model=model, system=system, params=parameters, session=session_name)
+    printer = runtime.printer
+    with delivery.ending_lines(printer) if as_json_lines else nullcontext():
+        printer.require_stdout()
+        around = _Around(runtime)
+        reader = _reader(runtime, around)
+        dialogue = Dialogue(
+            partial(_ask, runtime),
+            _conversation(runtime, typed_system=system is not None),
+            model=_model(runtime, is_person=reader.is_person),
+            params=runtime.profile.params,
+            printer=printer,
+            deliver=delivery.lines if as_json_lines else delivery.text,
+            tells_cost=usage,
+        )
+    if reader.is_person:
+        _greet(runtime, dialogue)
+    status = Repl(
+        dialogue,
+        around,
+        reader,
+        profile=runtime.profile.name,
+        fail_fast=fail_fast,
+        each_in=partial(delivery.ending_lines, printer) if as_json_lines else nullcontext,
+    ).run()
+    raise typer.Exit(status)
+
+
+def _ask(
+    runtime: Runtime, messages: Sequence[session.Message], model: str, params: Mapping[str, Any]
+) -> Iterator[Piece]:
+    if runtime.profile.is_local and model != runtime.local_model():
+        # The embedded engine answers to any name.
+        why = f"it has {runtime.local_model()}"
+        raise ModelNotFound(f"the embedded engine has no model {model}", why, "choose with /model")
+    runtime.client.begin()
+    body = prompt.body(model=model, messages=messages, params=params, stream=True, shows_usage=True)
+    return runtime.client.chat(body)
+
+
+def _conversation(runtime: Runtime, *, typed_system: bool) -> session.Conversation:
+    name = runtime.profile.session
+    path = None if name is None else session.path_of(name, state_folder())
+    system = runtime.profile.system
+    return session.Conversation(path=path, system=system, typed_system=typed_system)
+
+
+def _model(runtime: Runtime, *, is_person: bool) -> str | None:
+    """Name the model; a person can still choose one where that fails."""
+    try:
+        return runtime.model
+    except Failure as failure:
+        if not is_person or runtime.profile.is_local:
+            raise
+        runtime.printer.error(failure)
+        return None
+
+
+def _greet(runtime: Runtime, dialogue: Dialogue) -> None:
+    if not runtime.quiet:
+        told = f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"
+        runtime.printer.told([told])
+    repl_commands.show_last_turns(dialogue)
+
+
+# Where the messages come from -------------------------------------------------------------------
+
+
+def _reader(runtime: Runtime, around: "_Around") -> Reader:
+    lines = Lines(runtime.profile.max_prompt)
+    if not _is_terminal(sys.stdin):
+        return PipedReader(lines)
+    screen = _screen(runtime.printer)
+    if screen is None:
+        return PlainReader(lines, runtime.printer)
+    from contextops.line_editor import LineEditor
+
+    return LineEditor(
+        screen=screen,
+        colors=runtime.color != "never",
+        history=state_folder() / _HISTORY,
+        is_secret=lambda entry: runtime.printer.hides(entry) or redact(entry) != entry,
+        complete=partial(repl_commands.completions, around),
+        note=runtime.printer.note,
+    )
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _screen(printer: Printer) -> TextIO | None:
+    """Give the terminal that an editor can draw on; one that is dumb cannot be drawn on."""
+    if os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
+        return None
+    if printer.stdout_is_terminal:
+        return sys.stdout
+    return sys.stderr if printer.stderr_is_terminal else None
+
+
+# What commands need -----------------------------------------------------------------------------
+
+
+class _Around:
+    """Give the commands what they need beyond the dialogue (``repl_commands.Surroundings``)."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._known: list[str] = []
+        self._asking: threading.Thread | None = None
+        self.folder = state_folder()
+        self.sources = Sources(limit=runtime.profile.max_prompt, note=runtime.printer.note)
+
+    def models(self) -> list[str]:
+        if self._runtime.profile.is_local:
+            return [self._runtime.local_model()]
+        client = self._runtime.client
+        client.begin()
+        self._known = [str(model["id"]) for model in client.models()]
+        return self._known
+
+    def models_by_now(self) -> list[str]:
+        if self._known or self._runtime.profile.is_local:
+            return self._known or [self._runtime.local_model()]
+        if self._asking is None or not self._asking.is_alive():
+            self._asking = threading.Thread(target=self._ask_in_passing, daemon=True)
+            self._asking.start()
+        self._asking.join(_PATIENCE)
+        return self._known
+
+    def _ask_in_passing(self) -> None:
+        try:
+            client = self._runtime.client.in_passing(_PASSING_TIME)
+            self._known = [str(model["id"]) for model in client.models()]
+        except Failure:
+            # Nobody asked for it: who does gets to know.
+            return
+
+    def template_names(self) -> list[str]:
+        return list(profiles.gather(self._runtime.typed).file.templates)
+
+    def template(self, name: str) -> Form:
+        # Typed after the flags, it beats them.
+        typed = {k: v for k, v in self._runtime.typed.items() if k not in _OF_TEMPLATES}
+        profile = profiles.resolve({**typed, "template": name})
+        own = {
+            setting
+            for setting, origin in profile.origins.items()
+            if origin.endswith(f"[{TEMPLATES}.{name}]")
+        }
+        return Form(
+            cast("Template", profile.template),
+            variables={},
+            model=profile.model if "model" in own else None,
+            system=profile.system if "system" in own else None,
+            params={k: v for k, v in profile.params.items() if f"params.{k}" in own},
+        )
+
+    def edited(self, text: str) -> str:
+        is_person = _is_terminal(sys.stdin) and self._runtime.printer.stdout_is_terminal
+        editor = profiles.editor(on_terminal=is_person)
+        if not is_person:
+            raise ConfigFailure("cannot edit", "there is no terminal", "send lines instead")
+        # A folder that is its owner's alone.
+        with tempfile.TemporaryDirectory(prefix="contextops-") as folder:
+            path = Path(folder, "message.md")
+            path.write_bytes(text.encode())
+            run_editor(editor, path)
+            return self.sources.text_of(str(path))

@@ -1,0 +1,153 @@
+"""Read, ask, print, again: the loop of a conversation, which nothing but its reader ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+from contextops import repl_commands
+from contextops.dialogue import Dialogue
+from contextops.errors import OK, Failure, Signalled
+from contextops.repl_commands import SLASH, Leave, Surroundings
+
+
+class Reader(Protocol):
+    """Where the messages come from."""
+
+    is_person: bool
+    """Whether somebody types: Ctrl-C then stops an answer, and else the program."""
+
+    def read(self, prompt: str) -> str:
+        """Give what is entered next.
+
+        Raises ``EOFError`` at the end, ``KeyboardInterrupt`` for Ctrl-C where nothing was typed,
+        and a ``Failure`` for what cannot be read, after which there may be more.
+        """
+
+
+class Repl:
+    """Take what is entered, message by message, until there is no more.
+
+    With ``fail_fast`` the first failure ends it. ``profile`` is named in the prompt; each entry is
+    taken ``each_in`` a context.
+    """
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        around: Surroundings,
+        reader: Reader,
+        *,
+        profile: str,
+        fail_fast: bool = False,
+        each_in: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._dialogue = dialogue
+        self._around = around
+        self._reader = reader
+        self._profile = profile
+        self._fail_fast = fail_fast
+        self._each_in = each_in
+        self._ctrl_c = CtrlC()
+
+    def run(self) -> int:
+        """Have the conversation; give the status of the first failure, of a person's always 0."""
+        first = OK
+        with self._ctrl_c.ours() if self._reader.is_person else nullcontext():
+            try:
+                while True:
+                    failure = self._turn()
+                    if failure is not None and not self._reader.is_person:
+                        first = first or failure.status
+                        if self._fail_fast:
+                            break
+            except (EOFError, Leave):
+                pass
+        return first
+
+    @property
+    def prompt(self) -> str:
+        """Name the profile and the model, and what goes with the next message."""
+        dialogue = self._dialogue
+        added = f" +{len(dialogue.added)}" if dialogue.added else ""
+        template = f" {dialogue.form.template.name}" if dialogue.form else ""
+        return f"{self._profile} {dialogue.model or '(no model)'}{template}{added}> "
+
+    def _turn(self) -> Failure | None:
+        """Take one entry to its end; give what failed, once that has been told."""
+        try:
+            with self._each_in():
+                entered = self._read()
+                if entered is not None:
+                    self._take(entered)
+        except Failure as failure:
+            self._tell(failure)
+            return failure
+        return None
+
+    def _read(self) -> str | None:
+        try:
+            with self._ctrl_c.raising():
+                return self._reader.read(self.prompt)
+        except KeyboardInterrupt:
+            if not self._reader.is_person:
+                raise
+            self._dialogue.printer.told(["(Ctrl-D or /exit leaves)"])
+            return None
+
+    def _take(self, entered: str) -> None:
+        """Do a command or have a turn; one that is interrupted has been kept as far as it came."""
+        try:
+            with self._ctrl_c.raising():
+                self._do(entered)
+        except (KeyboardInterrupt, Signalled) as ended:
+            is_ctrl_c = not isinstance(ended, Signalled) or ended.signum == signal.SIGINT
+            if not (self._reader.is_person and is_ctrl_c):
+                raise
+            again = "" if self._dialogue.is_answered else "; /retry asks again"
+            self._dialogue.printer.told([f"(interrupted{again})"])
+
+    def _do(self, entered: str) -> None:
+        line = entered.lstrip(" \t")
+        if line.startswith(SLASH) and not line.startswith(SLASH * 2):
+            repl_commands.run(self._dialogue, self._around, line)
+        elif entered.strip() or (self._dialogue.form and self._dialogue.form.is_whole):
+            self._dialogue.say(entered.removeprefix(SLASH))
+
+    def _tell(self, failure: Failure) -> None:
+        is_turns = failure is self._dialogue.failure and not self._dialogue.is_answered
+        if self._reader.is_person and is_turns:
+            failure.remedy = "; ".join(filter(None, [failure.remedy, "/retry asks again"]))
+        self._dialogue.printer.error(failure)
+
+
+class CtrlC:
+    """Let Ctrl-C end what may be ended, once, and nothing else: not the keeping of what came."""
+
+    def __init__(self) -> None:
+        self._raises = False
+
+    @contextmanager
+    def ours(self) -> Iterator[None]:
+        """Take the signal from whoever has it."""
+        before = signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise ``KeyboardInterrupt`` for the first one that comes in here."""
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
+    def _handle(self, _signum: int, _frame: Any) -> None:
+        if self._raises:
+            self._raises = False
+            raise KeyboardInterrupt
