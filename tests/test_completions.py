@@ -368,10 +368,13 @@ def test_the_scripts_are_what_the_generator_writes():
         assert path.read_text(encoding="utf-8") == text, "run: python completions/generate.py"
 
 
+MAX_TIME = "Time limit for everything; 0 is none [none; 30s for models and config check]"
+
+
 @pytest.mark.parametrize("shell", ["fish"], indirect=True)
 def test_helps_in_fish(shell):
     assert shell.helps("contextops chat send --max") == {
-        "--max-time": "Time limit for everything; 0 is none [none; 30s for models and config check]",
+        "--max-time": MAX_TIME,
         "--max-tokens": "Stop after N tokens",
     }
     assert shell.helps("contextops cha") == {"chat": "Ask a model"}
@@ -383,7 +386,7 @@ def test_helps_in_fish(shell):
 @pytest.mark.parametrize("shell", ["zsh"], indirect=True)
 def test_helps_in_zsh(shell):
     shown = shell.shows("contextops chat send --max")
-    assert "Time limit for everything; 0 is none [none; 30s for models and config check]" in shown
+    assert MAX_TIME in shown
     assert "Stop after N tokens" in shown
     assert "The server, e.g. https://ai.example.com" in shell.shows("contextops --")
     assert "Ask a model" in shell.shows("contextops ")
