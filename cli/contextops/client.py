@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from signal import SIGINT
 from typing import Any, TypeVar
@@ -134,7 +134,7 @@ class Client:
 
     def chat(
         self, body: Mapping[str, Json], *, allow_truncated: bool = False, whole: bool = False
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         """Send one request and give the pieces of the answer as they come, ``Done`` last.
 
         ``body`` is that of ``POST /chat/completions``, with ``model`` and ``messages``. With

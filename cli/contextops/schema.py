@@ -7,7 +7,7 @@ as if it had not seen it, is asked once more in words. What comes is checked her
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ Body = Mapping[str, Any]
 Response = dict[str, Any]
 
 
-Ask = Callable[[Body], Iterator[Piece]]
+Ask = Callable[[Body], Generator[Piece, None, None]]
 """A way to send a body, which gives the pieces of the answer."""
 
 
@@ -248,7 +248,7 @@ def _with_order(messages: list[dict[str, Any]], order: str) -> list[dict[str, An
 
 def ask(
     ask_server: Ask, body: Body, schema: Schema, note: Callable[[str], None]
-) -> Iterator[Piece]:
+) -> Generator[Piece, None, None]:
     """Ask for the form with ``response_format``, and in words where the server does not take it."""
     # The words of a first answer may not be those that count.
     held: list[Piece] = []

@@ -87,10 +87,9 @@ def locked(path: Path, wait: float = _LOCK_WAIT) -> Iterator[None]:
     deadline = time.monotonic() + wait
     with _telling(path):
         _make_folders(lock.parent)
-        descriptor = _open_locked(lock, deadline, wait)
-        while not _is_named(descriptor, lock):
+        descriptor = None
+        while descriptor is None:
             # Who removed the file took its lock file along.
-            system.close(descriptor)
             descriptor = _open_locked(lock, deadline, wait)
     try:
         yield
@@ -99,15 +98,18 @@ def locked(path: Path, wait: float = _LOCK_WAIT) -> Iterator[None]:
             system.close(descriptor)
 
 
-def _open_locked(lock: Path, deadline: float, wait: float) -> int:
+def _open_locked(lock: Path, deadline: float, wait: float) -> int | None:
+    """Take the lock; gives None where its file is not that of the name any more."""
     descriptor = int(system.open(lock, os.O_RDWR | os.O_CREAT | _NOFOLLOW, _OWNER_FILE))
+    is_ours = False
     try:
         _take(descriptor, lock, deadline, wait)
-    except BaseException:
-        with suppress(OSError):
-            system.close(descriptor)
-        raise
-    return descriptor
+        is_ours = _is_named(descriptor, lock)
+    finally:
+        if not is_ours:
+            with suppress(OSError):
+                system.close(descriptor)
+    return descriptor if is_ours else None
 
 
 def _is_named(descriptor: int, path: Path) -> bool:

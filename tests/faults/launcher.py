@@ -63,9 +63,10 @@ class Launcher:
     _running: list[int] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Launcher:
-        # As a file, not with "-m": nothing of the tests is loaded there.
+        # As a file, not with "-m": nothing of the tests is loaded there. Without a buffer, in
+        # which an answer could lie that "select" knows nothing of.
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         assert self._process.stdout
         assert self._process.stdout.readline().startswith(b"contextops ")

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -344,6 +344,56 @@ def _killed_turns(stage: Stage) -> str:
     return "0"
 
 
+def _killed_at_once(stage: Stage, *argvs: Sequence[str]) -> list[bool]:
+    """Start so many at once and kill each at a moment of its own; tell which had ended well."""
+    pids = stage.launcher.start(*(stage.job(*argv) for argv in argvs))
+    for pid in random.sample(pids, len(pids)):
+        time.sleep(random.uniform(0.0, 0.15) / len(pids))  # noqa: S311  moments, not secrets
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    statuses = [told.status for told in stage.launcher.ended()]
+    assert set(statuses) <= {0, -signal.SIGKILL}
+    return [status == 0 for status in statuses]
+
+
+def _killed_settings_at_once(stage: Stage) -> str:
+    done = {}
+    for number in range(_TIMES // 8 + 1):
+        names = [f"p{number}_{each}" for each in range(8)]
+        argvs = [("config", "set", f"params.{name}", "1") for name in names]
+        ended = _killed_at_once(stage, *argvs)
+        done.update({name: 1 for name, is_done in zip(names, ended, strict=True) if is_done})
+    assert stage.launcher.run(stage.job("config", "set", "model", "x")).status == 0
+    kept = tomllib.loads(_config().read_text())["profiles"]["default"]
+    assert done.items() <= kept.get("params", {}).items()
+    _require_private(_config())
+    return "0"
+
+
+def _killed_turns_at_once(stage: Stage) -> str:
+    _answering(stage)
+    done = set()
+    for number in range(_TIMES // 4 + 1):
+        asked = [f"question {number} {each}" for each in range(4)]
+        ended = _killed_at_once(stage, *([*_CHAT, "--session", "s", words] for words in asked))
+        done |= {words for words, is_done in zip(asked, ended, strict=True) if is_done}
+    assert stage.launcher.run(stage.job(*_CHAT, "--session", "s", "last")).status == 0
+    records = _session()
+    assert {*done, "last"} <= {record["content"] for record in records if record["role"] == "user"}
+    return "0"
+
+
+def _killed_outputs(stage: Stage) -> str:
+    _answering(stage)
+    path = stage.folder / "answer.txt"
+    path.write_text("old")
+    for _ in range(_TIMES):
+        is_done = _killed(stage, *_CHAT, "-o", str(path), "hi")
+        told = path.read_text()
+        assert told == "one two\n" if is_done else told in ("old", "one two\n")
+    return "0"
+
+
 def _key(stage: Stage) -> str:
     return stage.file("key", KEY)
 
@@ -625,7 +675,13 @@ ROWS = (
     MachineRow(
         "M6",
         "it is killed at random moments",
-        {"while it sets": _killed_settings, "while it keeps a turn": _killed_turns},
+        {
+            "while it sets": _killed_settings,
+            "eight that set at once": _killed_settings_at_once,
+            "while it keeps a turn": _killed_turns,
+            "four that keep one session": _killed_turns_at_once,
+            "while it writes a file": _killed_outputs,
+        },
     ),
     MachineRow(
         "M7",

@@ -13,11 +13,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from certificates import Certificates
+from contextops.errors import ConfigFailure, Failure, ModelNotFound
 from faults.launcher import Job, Launcher
 from server import Answer, Request, Server, deaf, refusing
 from shapes import CREATED, KEY
@@ -143,11 +144,13 @@ class Case:
     argv: Sequence[str] = ()
     requests: int | None = None
     least: float = 0.0
-    limit: float = 10.0
+    limit: float = 25.0
     peak: Mapping[str, int] = field(default_factory=dict)
     """The bound on memory by the mode's name, where it is another, with its reason in the row."""
     only: Sequence[str] = ()
     """The modes in which it is run, if not in all."""
+    of_send: bool = False
+    """Whether it is about an option that a conversation has not."""
     also: Sequence[str] = ()
     """Modes in which not every case is run, and this one is."""
 
@@ -170,6 +173,10 @@ class Mode:
     asks: Literal["chat", "models"]
     shows: Callable[[Outcome, bytes, Any], None]
     """Compare an outcome with what is on stdout, and the error on stderr with what is there."""
+    meant: Callable[[Outcome], Outcome] = lambda outcome: outcome
+    """What an outcome means where it is asked for otherwise."""
+    given: str = ""
+    """What is on standard input."""
     has_json_messages: bool = False
     on_terminal: bool = False
     is_chosen: bool = False
@@ -179,9 +186,12 @@ class Mode:
         """Give what a case must come to in this mode, None where it is not run."""
         if self.is_chosen and self.name not in case.also:
             return None
+        if case.of_send and self.asks == "chat" and "send" not in self.argv:
+            return None
         if case.only and self.name not in case.only:
             return None
-        return case.chat if self.asks == "chat" else case.models
+        outcome = case.chat if self.asks == "chat" else case.models
+        return outcome and self.meant(outcome)
 
 
 # How an answer looks ----------------------------------------------------------------------------
@@ -291,6 +301,29 @@ def _as_array(outcome: Outcome, stdout: bytes, _error: Any) -> None:
     assert stdout == compact(list(entries)) + b"\n"
 
 
+_CODES = {kind.status: kind.code for kind in Failure.__subclasses__()}
+
+
+def _checked(outcome: Outcome) -> Outcome:
+    """Say what a list without models is to whom asks for some."""
+    if outcome.status or outcome.words:
+        return outcome
+    return replace(outcome, status=5, says=("it lists none", "private"), notes=())
+
+
+def _as_verdicts(outcome: Outcome, stdout: bytes, _error: Any) -> None:
+    if outcome.status == ConfigFailure.status:
+        assert stdout == b""
+    elif outcome.status == ModelNotFound.status:
+        assert stdout == b"missing *\n"
+    elif outcome.status:
+        assert stdout == f"unknown * {_CODES[outcome.status]}\n".encode()
+    else:
+        listed = "".join(f"{name}\n" for name in outcome.words)
+        shown = (listed if outcome.masked is None else outcome.masked).splitlines()
+        assert stdout.decode().splitlines() == [f"ok {name}" for name in shown]
+
+
 _CHAT = ("chat", "send", "-n")
 MODES = (
     Mode(name="text", argv=(*_CHAT, "hi"), asks="chat", shows=_as_text),
@@ -316,7 +349,15 @@ MODES = (
         on_terminal=True,
         is_chosen=True,
     ),
+    Mode(name="chat repl", argv=("chat", "repl"), asks="chat", shows=_as_text, given="hi\n"),
     Mode(name="models list", argv=("models", "list"), asks="models", shows=_as_ids),
+    Mode(
+        name="models check",
+        argv=("models", "check", "*"),
+        asks="models",
+        shows=_as_verdicts,
+        meant=_checked,
+    ),
     Mode(
         name="models list --json",
         argv=("models", "list", "--json"),

@@ -290,7 +290,7 @@ INSTEAD = [
         "the other form than the one that was asked for",
         [
             Case("a document to a streamed request", by(json_answer(_TOLD)), _WHOLE),
-            Case("a stream to an unstreamed one", _unstreamed, BOTH),
+            Case("a stream to an unstreamed one", _unstreamed, BOTH, of_send=True),
             Case(
                 "a document that is called a stream",
                 by([STREAM_HEAD, chunked(json.dumps(_TOLD).encode())]),
@@ -1487,7 +1487,7 @@ TURNS = [
     Row(
         "F59",
         "413 while a prompt of 30 MB goes up",
-        [Case("", _large_prompt, failed(22, "the body is too large"))],
+        [Case("", _large_prompt, failed(22, "the body is too large"), of_send=True)],
     ),
     Row(
         "F60",
@@ -1497,21 +1497,25 @@ TURNS = [
                 "in pieces",
                 _tools(*_PIECES, _CALLS_END, DONE),
                 Outcome(calls=[_CALL], finish="tool_calls"),
+                of_send=True,
             ),
             Case(
                 "cut",
                 _tools(*_PIECES[:2]),
                 failed(18, "cut off", calls=[_called("f", '{"a"', "1")]),
+                of_send=True,
             ),
             Case(
                 "no JSON",
                 _tools(*_PIECES[:2], _CALLS_END, DONE),
                 failed(12, calls=[_called("f", '{"a"', "1")], finish="tool_calls", complete=True),
+                of_send=True,
             ),
             Case(
                 "two under one index",
                 _tools(*_PIECES, _call(0, "f", "{}", id="2"), _CALLS_END, DONE),
                 Outcome(calls=[_CALL, _called("f", "{}", "2")], finish="tool_calls"),
+                of_send=True,
             ),
             Case(
                 "a thousand",
@@ -1524,6 +1528,7 @@ TURNS = [
                     DONE,
                 ),
                 Outcome(calls=_THOUSAND, finish="tool_calls"),
+                of_send=True,
             ),
         ],
     ),

@@ -66,10 +66,10 @@ def test_server(row: Row, case: Case, mode: Mode, stage: Stage, record_property:
     base = case.set_up(stage)
     stage.ask(base if isinstance(base, str) else base.url)
     terminal = Terminal() if mode.on_terminal else None
-    argv = [*mode.argv, *case.argv]
-    run = stage.launcher.run(
-        stage.job(*argv, stdout=terminal.path) if terminal else stage.job(*argv)
-    )
+    streams = {"stdout": terminal.path} if terminal else {}
+    if mode.given:
+        streams["stdin"] = stage.file("given", mode.given)
+    run = stage.launcher.run(stage.job(*mode.argv, *case.argv, **streams))
     record_property("status", run.status)
     record_property("peak", run.peak)
     stdout = terminal.read() if terminal else stage.read("stdout")

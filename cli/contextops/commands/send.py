@@ -1,6 +1,5 @@
 """``contextops chat send``: one prompt, one answer."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from contextops import delivery, prompt, schema, session, tools
-from contextops.answer import Piece, cost
+from contextops.answer import cost
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
 from contextops.profiles import state_folder
@@ -369,9 +368,10 @@ def _answer(
         stack.enter_context(printer.waiting())
         ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=wanted.is_whole)
         answer = schema.ask(ask, body, form, printer.note) if form else ask(body)
-        pieces: Iterator[Piece] = stack.enter_context(
-            closing(conversation.recorded(answer, body["model"]))
-        )
+        if conversation.is_kept:
+            # Else nobody goes on with it, and 64 MB of it need not be there twice.
+            answer = conversation.recorded(answer, body["model"])
+        pieces = stack.enter_context(closing(answer))
         return deliver(tools.checked(pieces) if wanted.tools_file is not None else pieces, printer)
 
 
