@@ -4,10 +4,10 @@
 
 # --- generated: begin ---
 _contextops_settings='
-    base_url=TEXT api_path=TEXT api_key=TEXT api_key_file=FILE api_key_command=TEXT model=TEXT
+    base_url=TEXT api_path=TEXT api_key=TEXT api_key_file=FILE api_key_command=TEXT model=MODEL
     system=@FILE params=TEXT headers=TEXT connect_timeout=TEXT first_token_timeout=TEXT
     idle_timeout=TEXT max_time=TEXT retries=TEXT allow_http=true|false ca_bundle=FILE
-    client_cert=FILE proxy=TEXT insecure=true|false session=TEXT max_answer=TEXT max_event=TEXT
+    client_cert=FILE proxy=TEXT insecure=true|false session=SESSION max_answer=TEXT max_event=TEXT
     max_body=TEXT max_prompt=TEXT default_profile=PROFILE
 '
 
@@ -34,9 +34,9 @@ _contextops_takes() {
         ;;
     'chat send')
         options="$every $connection
-            --model=TEXT -m=TEXT --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
+            --model=MODEL -m=MODEL --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
             --max-tokens=TEXT --param=TEXT --file=FILE -f=FILE --image=FILE -i=FILE --messages=FILE
-            --session=TEXT --template=TEMPLATE --var=TEXT --encoding=TEXT --no-stdin -n --stream
+            --session=SESSION --template=TEMPLATE --var=TEXT --encoding=TEXT --no-stdin -n --stream
             --no-stream --extract -x --extract-lang=TEXT --schema=FILE --tools=FILE
             --tool-choice=auto|none|required --output=FILE -o=FILE --allow-truncated --usage
             --reasoning --plain --raw --dry-run --curl --json --jsonl"
@@ -44,8 +44,8 @@ _contextops_takes() {
         ;;
     'chat repl')
         options="$every $connection
-            --model=TEXT -m=TEXT --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
-            --max-tokens=TEXT --param=TEXT --session=TEXT --usage --reasoning --plain --raw
+            --model=MODEL -m=MODEL --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
+            --max-tokens=TEXT --param=TEXT --session=SESSION --usage --reasoning --plain --raw
             --fail-fast --jsonl"
         ;;
     'models')
@@ -55,13 +55,13 @@ _contextops_takes() {
     'models list')
         options="$every $connection
             --refresh --json --jsonl"
-        arguments='TEXT...'
+        arguments='MODEL...'
         ;;
     'models check')
         options="$every $connection
-            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh --format=TEXT
-            --json"
-        arguments='TEXT...'
+            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh
+            --format=junit|github --json"
+        arguments='MODEL...'
         ;;
     'session')
         subcommands='list show rm'
@@ -74,11 +74,11 @@ _contextops_takes() {
     'session show')
         options="$every
             --json"
-        arguments='TEXT'
+        arguments='SESSION'
         ;;
     'session rm')
         options="$every"
-        arguments='TEXT...'
+        arguments='SESSION...'
         ;;
     'config')
         subcommands='set get list unset use path edit check'
@@ -114,7 +114,7 @@ _contextops_takes() {
         ;;
     'config check')
         options="$every $connection
-            --format=TEXT --json"
+            --format=junit|github --json"
         ;;
     'api')
         options="$every $connection
@@ -275,6 +275,8 @@ _contextops_values() {
         ;;
     PROFILE) _contextops_tables profiles default local ;;
     TEMPLATE) _contextops_tables templates ;;
+    SESSION) _contextops_sessions ;;
+    MODEL) _contextops_models ;;
     KEY) _contextops_keys '' ;;
     READABLE)
         _contextops_keys ''
@@ -324,20 +326,28 @@ _contextops_setting() {
     fi
 }
 
+# Set file to the one in a folder of ours: VARIABLE DEFAULT NAME.
+_contextops_path() {
+    file=${!1-}
+    [[ $file == /* ]] || file=$2
+    file+=/contextops/$3
+}
+
+_contextops_config() {
+    file=${CONTEXTOPS_CONFIG-}
+    [[ $file ]] || _contextops_path XDG_CONFIG_HOME ~/.config config.toml
+    [[ -f $file && -r $file ]]
+}
+
 # Offer the names of the profiles or templates in the config file, and others.
 _contextops_tables() {
-    local file=${CONTEXTOPS_CONFIG-} line name names
+    local file line name names
     # What can be written without quotes, and what stands between them, less escapes.
     local header="^[[:space:]]*\[[[:space:]]*$1[[:space:]]*\.[[:space:]]*"
     header+="(([A-Za-z0-9_-]+)|\"([^\"\\[:cntrl:]]+)\"|'([^'[:cntrl:]]+)')[[:space:]]*[].]"
-    if [[ ! $file ]]; then
-        file=${XDG_CONFIG_HOME-}
-        [[ $file == /* ]] || file=~/.config
-        file+=/contextops/config.toml
-    fi
     shift
     names=("$@")
-    if [[ -f $file && -r $file ]]; then
+    if _contextops_config; then
         while read -r line || [[ $line ]]; do
             if [[ $line =~ $header ]]; then
                 name=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}
@@ -350,6 +360,55 @@ _contextops_tables() {
         done <"$file"
     fi
     _contextops_offer ${names[@]+"${names[@]}"}
+}
+
+# Offer the names of the conversations that are kept; a path to one is a file.
+_contextops_sessions() {
+    local file each
+    if [[ $value == */* ]]; then
+        _contextops_files
+        return
+    fi
+    _contextops_path XDG_STATE_HOME ~/.local/state ''
+    # Not by a pattern: what one that fits nothing becomes is a matter of taste.
+    while read -r each; do
+        each=${each##*/}
+        [[ $each == *.jsonl ]] && _contextops_offer "${each%.jsonl}"
+    done < <(compgen -f -- "$file")
+}
+
+# Offer the ids that "contextops models list" showed last for the profile that is meant.
+_contextops_models() {
+    local file line profile=''
+    # The words before this one, and the exported name, go before the file's.
+    _contextops_profile "${words[@]:0:${#words[@]}-1}"
+    if [[ ! $profile ]] && _contextops_config; then
+        local default='^[[:space:]]*default_profile[[:space:]]*=[[:space:]]*["'\'']([^"'\'']+)'
+        while read -r line || [[ $line ]]; do
+            [[ $line =~ $default ]] && profile=${BASH_REMATCH[1]}
+        done <"$file"
+    fi
+    _contextops_path XDG_CACHE_HOME ~/.cache "models/${profile:-default}"
+    if [[ -f $file && -r $file ]]; then
+        while read -r line; do
+            _contextops_offer "$line"
+        done <"$file"
+    fi
+}
+
+_contextops_profile() {
+    local word is_next=''
+    profile=${CONTEXTOPS_PROFILE-}
+    for word; do
+        word=${word//[\\\"\']/}
+        [[ $is_next ]] && profile=$word
+        is_next=''
+        case $word in
+        --profile) is_next=1 ;;
+        --profile=*) profile=${word#*=} ;;
+        --local) profile=local ;;
+        esac
+    done
 }
 
 # Complete the rest of the word as the name of a file.

@@ -84,17 +84,64 @@ function __contextops_templates
     __contextops_tables templates
 end
 
+# Print the path of something in a folder of ours: NAME DEFAULT [FOLDER].
+function __contextops_path
+    string match -q '/*' -- "$argv[3]"
+    and echo $argv[3]/contextops/$argv[1]
+    or echo $argv[2]/contextops/$argv[1]
+end
+
+# Print the path of the config file, if there is one.
+function __contextops_config
+    set -l file $CONTEXTOPS_CONFIG
+    test -n "$file"
+    or set file (__contextops_path config.toml ~/.config $XDG_CONFIG_HOME)
+    test -f $file -a -r $file
+    and echo $file
+end
+
 # Print the names of the profiles or templates in the config file.
 function __contextops_tables
-    set -l file $CONTEXTOPS_CONFIG
-    if test -z "$file"
-        set file ~/.config
-        string match -q '/*' -- $XDG_CONFIG_HOME; and set file $XDG_CONFIG_HOME
-        set file $file/contextops/config.toml
-    end
-    test -f $file -a -r $file
+    set -l file (__contextops_config)
     # What can be written without quotes, and what stands between them, less escapes.
     and string replace -rf '^\s*\[\s*'$argv[1]'\s*\.\s*(?|([\w-]+)|"([^"\\\\[:cntrl:]]+)"|\'([^\'[:cntrl:]]+)\')\s*[].].*' '$1' <$file
+end
+
+# Print the names of the conversations that are kept; a path to one is a file.
+function __contextops_sessions
+    if string match -q '*/*' -- (__contextops_typed $argv)
+        __contextops_file $argv
+        return
+    end
+    set -l files (__contextops_path '' ~/.local/state $XDG_STATE_HOME)*.jsonl
+    set -q files[1]
+    and string replace -r '^.*/(.*)\.jsonl$' '$1' -- $files
+end
+
+# Print the ids that "contextops models list" showed last for the profile that is meant.
+function __contextops_models
+    set -l profile $CONTEXTOPS_PROFILE
+    set -l before
+    for token in (commandline -opc)
+        test "x$before" = x--profile
+        and set profile $token
+        switch $token
+            case '--profile=*'
+                set profile (string replace -r '^[^=]*=' '' -- $token)
+            case --local
+                set profile local
+        end
+        set before $token
+    end
+    if test -z "$profile"
+        set -l file (__contextops_config)
+        and set profile (string replace -rf '^\s*default_profile\s*=\s*["\']([^"\']+).*' '$1' <$file)
+    end
+    test -n "$profile"
+    or set profile default
+    set -l file (__contextops_path models/$profile[1] ~/.cache $XDG_CACHE_HOME)
+    test -f $file -a -r $file
+    and string match -r '.+' <$file
 end
 
 # Print what there is of a value: what is given, or the word at the cursor less its option.
@@ -196,10 +243,14 @@ function __contextops_value
     switch $argv[1]
         case api_key_file ca_bundle client_cert
             __contextops_file $argv[2]
+        case model
+            __contextops_models $argv[2]
         case system
             __contextops_at_file $argv[2]
         case allow_http insecure
             printf '%s\n' true false
+        case session
+            __contextops_sessions $argv[2]
         case default_profile
             __contextops_profiles $argv[2]
     end
@@ -235,7 +286,7 @@ complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the ver
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
 complete -c contextops -n "__contextops_in chat" -a repl -d 'Have a conversation'
 
-complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -d 'The model to ask [the only one offered]'
+complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -a '(__contextops_models)' -d 'The model to ask [the only one offered]'
 complete -c contextops -n "__contextops_in 'chat send'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
 complete -c contextops -n "__contextops_in 'chat send'" -l temperature -s t -r -f -d 'How random; 0 is the least'
 complete -c contextops -n "__contextops_in 'chat send'" -l max-tokens -r -f -d 'Stop after N tokens'
@@ -243,7 +294,7 @@ complete -c contextops -n "__contextops_in 'chat send'" -l param -r -f -d 'Any o
 complete -c contextops -n "__contextops_in 'chat send'" -l file -s f -r -F -d 'Add this file, in a frame; may be given again'
 complete -c contextops -n "__contextops_in 'chat send'" -l image -s i -r -F -d 'Add this image; may be given again'
 complete -c contextops -n "__contextops_in 'chat send'" -l messages -r -F -d 'Send this JSON array of messages first; \'-\': standard input'
-complete -c contextops -n "__contextops_in 'chat send'" -l session -r -f -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat send'" -l session -r -f -a '(__contextops_sessions)' -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
 complete -c contextops -n "__contextops_in 'chat send'" -l template -r -f -a '(__contextops_templates)' -d 'Fill this template of the config file with the prompt'
 complete -c contextops -n "__contextops_in 'chat send'" -l var -r -f -d 'What its field {NAME} becomes; may be given again'
 complete -c contextops -n "__contextops_in 'chat send'" -l encoding -r -f -d 'The encoding of files and standard input'
@@ -266,12 +317,12 @@ complete -c contextops -n "__contextops_in 'chat send'" -l curl -d 'With --dry-r
 complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'chat send'" -l jsonl -d 'Print one JSON object a line'
 
-complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -d 'The model to ask [the only one offered]'
+complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -a '(__contextops_models)' -d 'The model to ask [the only one offered]'
 complete -c contextops -n "__contextops_in 'chat repl'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
 complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -f -d 'How random; 0 is the least'
 complete -c contextops -n "__contextops_in 'chat repl'" -l max-tokens -r -f -d 'Stop each answer after N tokens'
 complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
-complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -a '(__contextops_sessions)' -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
 complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts after each answer, on stderr'
 complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Show on stderr what the model thinks first'
 complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Render no Markdown on a terminal'
@@ -282,16 +333,18 @@ complete -c contextops -n "__contextops_in 'chat repl'" -l jsonl -d 'Print one J
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
 complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'
 
+complete -c contextops -n "__contextops_in 'models list' 1+" -f -a '(__contextops_models)'
 complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
 complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
 
+complete -c contextops -n "__contextops_in 'models check' 1+" -f -a '(__contextops_models)'
 complete -c contextops -n "__contextops_in 'models check'" -l probe -d 'Have each of them say a word: a list can lie'
 complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f -d 'With --probe: what takes longer for its word fails, with 28'
 complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe so many at a time'
 complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Ask again until it is so, at most for so long; a refused key ends it'
 complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Have the server ask its providers again first'
-complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
 complete -c contextops -n "__contextops_in 'models check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations'
@@ -300,7 +353,10 @@ complete -c contextops -n "__contextops_in session" -a rm -d 'Throw conversation
 
 complete -c contextops -n "__contextops_in 'session list'" -l json -d 'Print one JSON document; errors are JSON too'
 
+complete -c contextops -n "__contextops_in 'session show' 1" -f -a '(__contextops_sessions)'
 complete -c contextops -n "__contextops_in 'session show'" -l json -d 'Print one JSON document; errors are JSON too'
+
+complete -c contextops -n "__contextops_in 'session rm' 1+" -f -a '(__contextops_sessions)'
 
 complete -c contextops -n "__contextops_in config" -a set -d 'Store settings'
 complete -c contextops -n "__contextops_in config" -a get -d 'Print a value in force'
@@ -324,7 +380,7 @@ complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contexto
 complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
 complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
 
-complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
 complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'

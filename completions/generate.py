@@ -20,6 +20,7 @@ from contextops.app import app
 from contextops.commands.help import TOPICS
 from contextops.options import CONNECTION, DISPLAY, PROFILE
 from contextops.output import COLORS
+from contextops.report import FORMATS
 from contextops.settings import BOOLEAN, FILE, PROMPT, SETTINGS
 
 _FOLDER = Path(__file__).parent
@@ -31,6 +32,9 @@ _END = "# --- generated: end ---\n"
 _KINDS = {
     "--profile": "PROFILE",
     "--template": "TEMPLATE",
+    "--session": "SESSION",
+    "--model": "MODEL",
+    "--format": "|".join(FORMATS),
     "--color": "|".join(COLORS),
     "--api-key-file": "FILE",
     "--system": "@FILE",
@@ -49,11 +53,18 @@ _KINDS = {
     "config set words": "SETTING",
     "config unset keys": "KEY",
     "config use name": "PROFILE",
+    "models list patterns": "MODEL",
+    "models check names": "MODEL",
+    "session show name": "SESSION",
+    "session rm names": "SESSION",
 }
+_KINDS_OF_KEYS = {"model": "MODEL", "session": "SESSION"}
 _KINDS_OF_SETTINGS = {BOOLEAN: "true|false", FILE: "FILE", PROMPT: "@FILE"}
 _FUNCTIONS = {
     "PROFILE": "profiles",
     "TEMPLATE": "templates",
+    "SESSION": "sessions",
+    "MODEL": "models",
     "@FILE": "at_file",
     "NAME=@FILE": "form",
     "KEY": "keys",
@@ -151,7 +162,11 @@ _EVERY = [*(one for each in (*PROFILE, *DISPLAY) for one in _options(each)), _HE
 _CONNECTION = [one for each in CONNECTION for one in _options(each)]
 _KEYS = [
     *(
-        (name, setting.help, _KINDS_OF_SETTINGS.get(setting.kind, "TEXT"))
+        (
+            name,
+            setting.help,
+            _KINDS_OF_KEYS.get(name) or _KINDS_OF_SETTINGS.get(setting.kind, "TEXT"),
+        )
         for name, setting in SETTINGS.items()
     ),
     ("default_profile", "the profile where none is named", "PROFILE"),
@@ -233,6 +248,7 @@ def zsh(root: Command) -> Iterator[str]:
         yield ""
         yield f"{function}() {{"
         if command is root:
+            yield "    local -a typed=($words[1,CURRENT-1])"
             yield from _array("local -a every", map(_option_in_zsh, _EVERY), "    ")
             yield from _array("local -a connection", map(_option_in_zsh, _CONNECTION), "    ")
         call = "_arguments -s -S"

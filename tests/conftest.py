@@ -58,6 +58,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, below in (("CONFIG", ".config"), ("STATE", ".local/state"), ("CACHE", ".cache")):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / below))
     monkeypatch.setenv("APPDATA", str(folder / "AppData"))
+    monkeypatch.setenv("LOCALAPPDATA", str(folder / "AppData/Local"))
     monkeypatch.setenv("TERM", "xterm-256color")
     return folder
 

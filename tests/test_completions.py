@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import typer
 
-from contextops.app import app
+from command_tree import COMMANDS
+from contextops.catalogue import remember
 from contextops.settings import SETTINGS
 
 pytestmark = [
@@ -39,6 +39,14 @@ temperature = 0.2
 [templates.brief.params]
 [templates."in French"]
 """
+MODELS = {
+    # A hostile server may list what a shell would run.
+    "work": ["llama3.1:8b", "llama3.1:70b", "qwen 2", "x$(echo>run)`echo>run`;*"],
+    "my lab": ["lab-1"],
+    "local": ["smol"],
+    "default": ["plain"],
+}
+SESSIONS = ["review", "v1.2"]
 PROFILES = {"default", "local", "work", "my lab", "x.y"}
 KEYS = {*SETTINGS, "default_profile"}
 
@@ -220,9 +228,16 @@ class Place:
     def __init__(self, folder):
         self.home, self.work, programs = (folder / name for name in ("home", "work", "programs"))
         self.started = self.work / "started"
-        for each in (self.home / ".config/contextops", self.work / "folder", programs):
+        config, state = (self.home / each / "contextops" for each in (".config", ".local/state"))
+        self.models = self.home / ".cache/contextops/models"
+        for each in (config, state, self.models, self.work / "folder", programs):
             each.mkdir(parents=True)
-        (self.home / ".config/contextops/config.toml").write_text(CONFIG, encoding="utf-8")
+        for name in SESSIONS:
+            (state / f"{name}.jsonl").touch()
+        (state / "history").touch()
+        for name, ids in MODELS.items():
+            remember(self.models.parent, name, ids)
+        (config / "config.toml").write_text(CONFIG, encoding="utf-8")
         for name in ("notes.txt", "two words.md", "folder/inner.json"):
             (self.work / name).touch()
         for name in ("contextops", "python", "python3"):
@@ -294,11 +309,31 @@ def shell(request, start):
         ("config set allow_http=t", {"allow_http=true"}),
         ("config set model=a retr", {"retries="}),
         ("config set default_profile w", {"work"}),
+        ("config set model pl", set()),
+        ("config set model=llama3.1:7", {"model=llama3.1:70b"}),
+        ("config set --profile local model ", {"smol"}),
+        # Sessions.
+        ("chat send --session ", set(SESSIONS)),
+        ("chat repl --session=r", {"--session=review"}),
+        ("session show ", set(SESSIONS)),
+        ("session rm review v", {"v1.2"}),
+        ("config set session r", {"review"}),
+        # Models, of the profile that is meant.
+        ("chat send -m llama", {"llama3.1:8b", "llama3.1:70b"}),
+        ("chat send --model=llama3.1:7", {"--model=llama3.1:70b"}),
+        ("models check llama3.1:8b llama3.1:7", {"llama3.1:70b"}),
+        ("models list l", {"llama3.1:8b", "llama3.1:70b"}),
+        ("--profile local chat send -m ", {"smol"}),
+        ("chat repl --local -m ", {"smol"}),
+        ("--local chat send --profile=default -m ", {"plain"}),
+        ("--profile 'my lab' chat send -m ", {"lab-1"}),
+        ("--profile my\\ lab chat send -m ", {"lab-1"}),
+        ("--profile x.y chat send -m ", set()),
         # Nothing, rather than what does not fit.
         ("chat send ", set()),
         ("chat send -- --mo", set()),
         ("api GET ", set()),
-        ("config set model ", set()),
+        ("config set proxy ", set()),
         ("--base-url ", set()),
         ("chat send -s ", set()),
         ("chat send --color x", set()),
@@ -328,29 +363,13 @@ def test_offers(shell, line, words):
         ("--profile my", "my lab"),
         ("config use my", "my lab"),
         ("chat send --template in", "in French"),
+        ("chat send -m qw", "qwen 2"),
+        ("chat send -m x", MODELS["work"][-1]),
+        ("chat send --session folder/", "folder/inner.json"),
     ],
 )
 def test_becomes(shell, line, word):
     assert shell.becomes(f"contextops {line}") == [*line.split(" ")[:-1], word]
-
-
-def visible(command, parent=None, name="contextops"):
-    """Give each command as it is typed, the options that its help shows, and its subcommands."""
-    ctx = typer.Context(command, info_name=name, parent=parent, **command.context_settings)
-    options = {
-        name
-        for param in command.get_params(ctx)
-        if param.param_type_name == "option" and not param.hidden
-        for name in (*param.opts, *param.secondary_opts)
-    }
-    commands = getattr(command, "commands", {}).items()
-    below = {subcommand: each for subcommand, each in commands if not each.hidden}
-    yield ctx.command_path, options, set(below)
-    for subcommand, each in below.items():
-        yield from visible(each, ctx, subcommand)
-
-
-COMMANDS = list(visible(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize(
@@ -448,6 +467,26 @@ def test_profiles_of_the_file_below_xdg(shell, export, tmp_path):
     assert shell.offers("contextops --profile w") == {"work"}
 
 
+def test_models_of_the_profile_that_is_exported(shell, export, tmp_path):
+    export(CONTEXTOPS_PROFILE="my lab")
+    assert shell.offers("contextops chat send -m ") == {"lab-1"}
+    assert shell.offers("contextops --local chat send -m ") == {"smol"}
+    export(CONTEXTOPS_PROFILE="", CONTEXTOPS_CONFIG="/nowhere/config.toml")
+    assert shell.offers("contextops chat send -m ") == {"plain"}
+    remember(tmp_path / "contextops", "default", ["other"])
+    export(XDG_CACHE_HOME=str(tmp_path))
+    assert shell.offers("contextops chat send -m ") == {"other"}
+
+
+def test_sessions_of_the_folder_that_is_exported(shell, export, tmp_path):
+    export(XDG_STATE_HOME=str(tmp_path))
+    assert shell.offers("contextops session show ") == set()
+    (tmp_path / "contextops").mkdir()
+    assert shell.offers("contextops session show ") == set()
+    (tmp_path / "contextops/a.b.jsonl").touch()
+    assert shell.offers("contextops session show ") == {"a.b"}
+
+
 def test_the_name_of_a_profile_is_mere_text(shell, export, tmp_path):
     file = tmp_path / "config.toml"
     hostile = "x$(echo>run)`echo>run`;*"
@@ -470,6 +509,8 @@ def test_a_tab_starts_no_program(start, name):
         "chat send -s @",
         "config set model=a ",
         "api POST x -F f=@",
+        "chat send -m ",
+        "session show ",
     ):
         shell.offers(f"contextops {line}")
     assert not shell.place.started.exists()

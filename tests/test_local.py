@@ -20,6 +20,7 @@ import pytest
 import engines
 from contextops import local
 from contextops.errors import ConfigFailure, ServerFailure, TimedOut
+from deaths import SIGNALS
 from engines import GGUF, StandIn, runs, until
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and sockets of POSIX")
@@ -352,7 +353,7 @@ def test_an_end_in_the_middle_of_the_work_can_be_explained(stand_in):
 
 
 @posix
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signum", SIGNALS)
 def test_the_child_leaves_signals_to_its_parent(stand_in, signum):
     stand_in.loads("signal.signal(signal.SIGINT, lambda *_: print('interrupted'))")
 

@@ -13,7 +13,15 @@ import pytest
 
 from contextops import profiles
 from contextops.errors import ConfigFailure, InputFailure, UsageFailure
-from contextops.profiles import config_path, gather, in_force, look_up, resolve, state_folder
+from contextops.profiles import (
+    cache_folder,
+    config_path,
+    gather,
+    in_force,
+    look_up,
+    resolve,
+    state_folder,
+)
 from contextops.settings import split_key
 
 KEY = "sk-CANARY0123456789"
@@ -507,9 +515,11 @@ def test_where_the_files_are(home):
         pytest.skip("%APPDATA% has no such rules")
     assert config_path(posix) == Path("/h/.config/contextops/config.toml")
     assert state_folder(posix) == Path("/h/.local/state/contextops")
-    xdg = {**posix, "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}
+    assert cache_folder(posix) == Path("/h/.cache/contextops")
+    xdg = {**posix, "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_CACHE_HOME": "/t"}
     assert config_path(xdg) == Path("/c/contextops/config.toml")
     assert state_folder(xdg) == Path("/s/contextops")
+    assert cache_folder(xdg) == Path("/t/contextops")
     assert config_path({**xdg, "XDG_CONFIG_HOME": "c"}) == config_path(posix)
     assert config_path({**xdg, "CONTEXTOPS_CONFIG": "other.toml"}) == Path("other.toml")
 

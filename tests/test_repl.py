@@ -19,6 +19,7 @@ from contextops.repl import Repl
 from contextops.session import Conversation
 from contextops.sources import Sources
 from contextops.template import Template
+from deaths import SIGNALS
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -219,7 +220,7 @@ def test_at_an_empty_prompt_ctrl_c_says_how_to_leave(talk, capfd):
     assert talk.prompts == ["one"]
 
 
-@pytest.mark.parametrize("death", [Signalled(signal.SIGTERM), Signalled(signal.SIGHUP)])
+@pytest.mark.parametrize("death", [Signalled(each) for each in SIGNALS[1:]])
 def test_any_other_signal_ends_it(talk, death):
     talk.answers = raising(death, "a part")
     with pytest.raises(Signalled):

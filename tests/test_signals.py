@@ -10,12 +10,11 @@ import time
 
 import pytest
 
+from deaths import SIGNALS
 from server import HOLD
 from shapes import KEY, OpenWebUI, chunk, json_answer, stream
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
-
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture

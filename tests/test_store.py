@@ -289,6 +289,7 @@ def test_what_a_crash_left_after_the_last_line_is_cut_off(folder, before, kept):
     assert (folder / "file").read_bytes() == kept + b"new\n"
 
 
+@posix
 def test_lines_go_through_a_symbolic_link(folder):
     (folder / "link").symlink_to("target")
     store.append(folder / "link", b"one\n")

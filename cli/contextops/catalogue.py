@@ -1,10 +1,14 @@
-"""The names of models: which of those that a server lists is meant, and which is near."""
+"""The names of models: which of those that a server lists is meant, and which a TAB offers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from itertools import pairwise
+from pathlib import Path
+
+from contextops.errors import Failure
 
 PRIVATE = "they are private until an administrator grants access"
 
@@ -71,3 +75,19 @@ def offer(ids: Sequence[str]) -> str:
         return f"the server lists no models ({PRIVATE})"
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     return f"there are {', '.join(ids[:_SHOWN])}{more}"
+
+
+def remember(folder: Path, profile: str, ids: Iterable[str]) -> None:
+    """Keep what a TAB offers, one id a line in ``models/PROFILE``, which shells read themselves.
+
+    An id that no line can hold, or that would pass for a flag, is left out. Nothing fails where
+    nothing can be kept.
+    """
+    from contextops import store
+
+    if Path(profile).name != profile or profile == ".." or not profile.isprintable():
+        return
+    lines = "".join(f"{each}\n" for each in ids if each.isprintable() and each[:1] not in ("", "-"))
+    path = folder / "models" / profile
+    with suppress(Failure), store.locked(path, wait=0.0):
+        store.replace(path, lines.encode())

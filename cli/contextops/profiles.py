@@ -764,7 +764,9 @@ def variables() -> list[tuple[str, str]]:
         (f"{_PREFIX}LOCAL_MODEL", "a GGUF file in place of the embedded demo model"),
         ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY", "the proxy where no setting names one"),
         ("NO_PROXY", "the hosts that need none, e.g. .example.com,10.0.0.0/8"),
-        ("XDG_CONFIG_HOME, XDG_STATE_HOME", "the folders of the config file and of what is kept"),
+        ("XDG_CONFIG_HOME", "where contextops/config.toml is  [~/.config]"),
+        ("XDG_STATE_HOME", "where contextops/ keeps sessions and history  [~/.local/state]"),
+        ("XDG_CACHE_HOME", "where contextops/ keeps the model ids that a TAB offers  [~/.cache]"),
         ("VISUAL, EDITOR", "the editor of 'contextops config edit'"),
     ]
 
@@ -792,6 +794,11 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Give the folder of what is kept between runs, whether there is one or not."""
     return _folder(environ, "LOCALAPPDATA", "XDG_STATE_HOME", ".local/state")
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder of what may be thrown away, whether there is one or not."""
+    return _folder(environ, "LOCALAPPDATA", "XDG_CACHE_HOME", ".cache")
 
 
 def _folder(environ: Mapping[str, str], windows: str, xdg: str, below_home: str) -> Path:

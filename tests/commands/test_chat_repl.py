@@ -11,6 +11,7 @@ import pytest
 from contextops import profiles
 from contextops.client import Client
 from contextops.errors import AuthFailure
+from contextops.profiles import state_folder
 from shapes import KEY, OpenWebUI, chunk, stream
 
 REPL = ("chat", "repl")
@@ -87,9 +88,9 @@ def test_events_of_every_turn(run, server):
     assert all(json.loads(line)["error"] for line in told.stderr.splitlines())
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(run, server, home):
+def test_nothing_is_kept_unless_it_is_asked_for(run, server):
     assert run(*REPL, input="one\n").status == 0
-    assert not (home / ".local/state").exists()
+    assert not state_folder().exists()
 
 
 def test_a_session_goes_on_and_keeps_what_broke_off_marked(run, server):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import stat
+import sys
 
 import pytest
 
+from contextops.profiles import cache_folder
 from server import HOLD
 from shapes import KEY, VERSIONS, OpenWebUI, Reference, detail, http, json_answer
 
@@ -201,3 +204,87 @@ def test_an_openai_server_is_met_at_v1(run, serve, monkeypatch):
     told = run("--base-url", f"{server.url}/v1", "models", "list")
     assert told.stdout == "gpt\n"
     assert server.request.path == "/v1/models"
+
+
+# --- what a TAB offers ---
+
+
+def kept(profile="default"):
+    file = cache_folder() / "models" / profile
+    return file.read_text(encoding="utf-8") if file.exists() else None
+
+
+def test_a_list_is_kept_whole_for_a_tab_and_for_its_owner_alone(run, serve, exported):
+    exported(serve(OpenWebUI()))
+    assert run("models", "list", "small").stdout == "ctx-small\n"
+    assert kept() == "ctx-small\nctx-large\n"
+    mode = (cache_folder() / "models/default").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600 or sys.platform == "win32"
+
+
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+def test_a_list_is_kept_in_every_form(run, serve, exported, form):
+    exported(serve(OpenWebUI()))
+    assert run("models", "list", form).status == 0
+    assert kept() == "ctx-small\nctx-large\n"
+
+
+def test_a_list_is_its_profiles_and_the_next_takes_its_place(run, serve, exported):
+    server = exported(serve(lambda _: json_answer({"data": [{"id": "new"}]})))
+    run("config", "set", "--profile", "my lab", "base_url", server.url)
+    for each in ("old", "new"):
+        (cache_folder() / "models").mkdir(parents=True, exist_ok=True)
+        (cache_folder() / "models/my lab").write_text(f"{each}\n")
+        assert run("models", "list", "--profile", "my lab").status == 0
+        assert (kept(), kept("my lab")) == (None, "new\n")
+
+
+def test_the_models_of_an_address_that_was_typed_are_no_profiles(run, serve):
+    server = serve(lambda _: json_answer({"data": [{"id": "a"}]}))
+    assert run("models", "list", "--base-url", server.url).stdout == "a\n"
+    assert kept() is None
+
+
+def test_what_no_line_can_hold_or_would_pass_for_a_flag_is_not_kept(run, serve, exported):
+    ids = ["a b", "a\nb", "\x1b[2J", "\u202e", "-x", f"x-{KEY}", "modèle:8b"]
+    exported(serve(lambda _: json_answer({"data": [{"id": each} for each in ids]})))
+    assert run("models", "list", "--json").status == 0
+    assert kept() == "a b\nmodèle:8b\n"
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/b", "/x"])
+def test_no_name_of_a_profile_leads_out_of_the_folder(run, serve, exported, name):
+    server = exported(serve(OpenWebUI()))
+    run("config", "set", "--profile", name, "base_url", server.url)
+    assert run("models", "list", "--profile", name).stdout == "ctx-small\nctx-large\n"
+    assert not cache_folder().exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_cannot_be_kept_is_no_failure(run, serve, exported, kind):
+    exported(serve(OpenWebUI()))
+    blocked = cache_folder() if kind == "file" else cache_folder() / "models/default/x"
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()
+    told = run("models", "list")
+    assert (told.status, told.stdout, told.stderr) == (0, "ctx-small\nctx-large\n", "")
+
+
+def test_without_a_home_nothing_is_kept(run, serve, exported, monkeypatch, tmp_path):
+    exported(serve(OpenWebUI()))
+    monkeypatch.setenv("CONTEXTOPS_CONFIG", str(tmp_path / "config.toml"))
+    (tmp_path / "config.toml").touch(mode=0o600)
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    if sys.platform != "win32":
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    told = run("models", "list")
+    assert (told.status, told.stdout, told.stderr) == (0, "ctx-small\nctx-large\n", "")
+
+
+def test_a_failure_leaves_what_was_kept(run, serve, exported):
+    exported(serve(OpenWebUI()))
+    run("models", "list")
+    exported(serve(lambda _: json_answer({"detail": "no"}, 500)))
+    assert run("models", "list", "--retries", "0").status == 50
+    assert kept() == "ctx-small\nctx-large\n"

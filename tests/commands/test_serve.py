@@ -17,6 +17,7 @@ import pytest
 
 import engines
 from contextops import local
+from deaths import SIGNALS
 from engines import StandIn, runs, until
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -200,7 +201,7 @@ def test_help_calls_it_what_it_is(run):
 
 
 @posix
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signum", SIGNALS)
 def test_it_dies_of_the_signal_and_takes_its_child_along(command, stand_in, temporary, signum):
     process = command.start("serve", "--port", "0", "--model-file", stand_in.weights)
     child = stand_in.loading()

@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from contextops import session
+from contextops.profiles import state_folder
 
 
 @pytest.fixture
-def folder(home):
-    return home / ".local/state/contextops"
+def folder():
+    return state_folder()
 
 
 @pytest.fixture

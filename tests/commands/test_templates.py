@@ -181,8 +181,9 @@ def test_what_the_template_does_not_say_comes_from_elsewhere(sent, stored, profi
 
 def test_the_embedded_model_is_no_model_of_a_template(sent, stored):
     stored(COMMIT)
-    body = sent("--local", "--template", "commit", "--var", "kind=a", "x")
-    assert body["model"] != "ctx-large"
+    argv = ("--local", "--template", "commit", "--var", "kind=a", "x")
+    body = sent(*argv, env={"CONTEXTOPS_LOCAL_MODEL": "demo.gguf"})
+    assert body["model"] == "demo"
     assert body["seed"] == 7
 
 

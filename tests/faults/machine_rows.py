@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deaths import SIGNALS
 from faults.launcher import Run
 from faults.matrix import SLACK, Stage
 from faults.server_rows import LIST
@@ -104,7 +105,7 @@ def _reader_leaves(*argv: str) -> Check:
 
 # What ends it ------------------------------------------------------------------------------------
 
-_SIGNALS = {"INT": signal.SIGINT, "TERM": signal.SIGTERM, "HUP": signal.SIGHUP}
+_SIGNALS = {each.name.removeprefix("SIG"): each for each in SIGNALS}
 
 
 def _signalled(stage: Stage, signum: signal.Signals, pid: int) -> Run:

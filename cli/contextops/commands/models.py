@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from contextops import catalogue, delivery, report
 from contextops.commands import SUMMARIES
 from contextops.deadlines import METADATA_MAX_TIME
-from contextops.errors import UsageFailure
+from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import (
     AsJson,
     AsJsonLines,
@@ -23,6 +23,7 @@ from contextops.options import (
     need,
 )
 from contextops.output import Printer
+from contextops.profiles import cache_folder
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def list_models(
     """
     runtime: Runtime = ctx.obj
     with delivery.ending_lines(runtime.printer) if as_json_lines else nullcontext():
-        models = _listed(runtime, patterns or (), refresh=refresh)
+        listed = _listed(runtime, refresh=refresh)
+    models = _matching(listed, patterns or ())
     _show(models, runtime.printer, as_json=as_json, as_json_lines=as_json_lines)
+    _remember(runtime, listed)
 
 
 @app.command("check", cls=OnlineCommand)
@@ -230,17 +233,30 @@ def _latency(verdict: "Verdict", form: str) -> str:
     return "" if verdict.latency is None else form.format(verdict.latency * 1000)
 
 
-def _listed(runtime: Runtime, patterns: Sequence[str], *, refresh: bool) -> list[dict[str, Any]]:
+def _listed(runtime: Runtime, *, refresh: bool) -> list[dict[str, Any]]:
     printer = runtime.printer
     printer.require_stdout()
     listed = runtime.client.models(refresh=refresh)
     if not listed:
         printer.note(f"the server lists no models: {catalogue.PRIVATE}")
+    return listed
+
+
+def _matching(listed: list[dict[str, Any]], patterns: Sequence[str]) -> list[dict[str, Any]]:
     if not patterns:
         return listed
     ids = [model["id"] for model in listed]
     wanted = {each for pattern in patterns for each in catalogue.found(pattern, ids)}
     return [model for model in listed if model["id"] in wanted]
+
+
+def _remember(runtime: Runtime, listed: list[dict[str, Any]]) -> None:
+    """Let a TAB offer them; not those of a server that was typed, which are no profile's."""
+    if "base_url" in runtime.typed:
+        return
+    ids = (model["id"] for model in listed if not runtime.printer.hides(model["id"]))
+    with suppress(ConfigFailure):  # where there is no home folder
+        catalogue.remember(cache_folder(), runtime.profile.name, ids)
 
 
 def _show(
