@@ -33,7 +33,7 @@ from contextops.errors import (
     UsageFailure,
 )
 from contextops.profiles import Profile
-from contextops.settings import SETTINGS, presentable_header
+from contextops.settings import SETTINGS, is_secret_name, presentable_header
 from contextops.sse import Parser
 from contextops.transport import Body, Request, Response, Route, Transport
 
@@ -66,6 +66,11 @@ class Client:
         self._base_url = base_url or profile.base_url
         self._key = key
         self._hide = hide
+        for name, value in profile.headers.items():
+            if is_secret_name(name):
+                # Whole, and without the word before it ("Bearer").
+                hide(value)
+                hide(value.rpartition(" ")[2])
         self._max_time = profile.max_time
         self.begin()
         route = Route(
