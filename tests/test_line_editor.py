@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import store
-from contextops.line_editor import FileHistory
+from contextops.line_editor import FileHistory, LineEditor, _Completer
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
 
 @pytest.fixture
@@ -18,7 +27,9 @@ def path(tmp_path) -> Path:
 
 def history(path: Path, notes: list[str] | None = None) -> FileHistory:
     note = ([] if notes is None else notes).append
-    return FileHistory(path, is_secret=lambda entry: "secret" in entry, note=note)
+    return FileHistory(
+        path, is_secret=lambda entry: "secret" in entry, knows_secrets=lambda: True, note=note
+    )
 
 
 def entries(path: Path) -> list[str]:
@@ -45,6 +56,71 @@ def test_what_was_entered_is_there_for_the_next(path):
 def test_what_is_not_kept(path, entry):
     history(path).keep(entry)
     assert not path.exists()
+
+
+def test_before_what_is_secret_is_known_nothing_is_kept(path):
+    knows = False
+    ours = FileHistory(
+        path, is_secret=lambda entry: "key" in entry, knows_secrets=lambda: knows, note=print
+    )
+    ours.keep("my key is")
+    ours.keep("one")
+    assert not path.exists()
+    knows = True
+    ours.keep_waiting()
+    assert entries(path) == ["one"]
+
+
+def test_nobody_is_waited_for(path):
+    notes: list[str] = []
+    with store.locked(path):
+        started = time.monotonic()
+        history(path, notes).keep("one")
+        assert time.monotonic() - started < 2
+    assert len(notes) == 1
+
+
+@posix
+def test_others_can_no_longer_read_it(path):
+    history(path).keep("one")
+    path.chmod(0o644)
+    assert entries(path) == ["one"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@posix
+def test_only_a_file_is_read(path, tmp_path):
+    """Of a device there is no end, and of a pipe no beginning."""
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert entries(path) == []
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert entries(path) == []
+
+
+def test_what_a_server_calls_its_models_does_nothing_to_the_terminal():
+    evil = "m\u202egnp\x1b[2J\nx"
+    completer = _Completer(lambda _: [(evil, 0, evil)])
+    (found,) = completer.get_completions(Document("/model "), CompleteEvent())
+    assert found.text == evil
+    assert (found.display_text, found.display_meta_text) == (r"m\u{202e}gnp^[[2J^Jx",) * 2
+
+
+def test_the_prompt_does_nothing_to_the_terminal(path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(PromptSession, "prompt", lambda _, text, **__: seen.append(text) or "hi")
+    editor = LineEditor(
+        screen=io.StringIO(),
+        colors=False,
+        history=path,
+        is_secret=lambda _: False,
+        knows_secrets=lambda: True,
+        complete=lambda _: [],
+        note=print,
+    )
+    assert editor.read("m\u202egnp\nx> ") == "hi"
+    assert seen == [[("", "\n"), ("bold", r"m\u{202e}gnp^Jx> ")]]
 
 
 def test_it_is_created_private(path, monkeypatch):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,15 @@ import pytest
 from contextops import delivery, repl_commands, session, store
 from contextops.answer import Done, Text
 from contextops.dialogue import Dialogue, Form
-from contextops.errors import InputFailure, OutputFailure, ServerFailure, Signalled, TimedOut
-from contextops.output import Printer
+from contextops.errors import (
+    InputFailure,
+    ModelNotFound,
+    OutputFailure,
+    ServerFailure,
+    Signalled,
+    TimedOut,
+)
+from contextops.output import Printer, StdoutFailure
 from contextops.repl import Repl
 from contextops.session import Conversation
 from contextops.sources import Sources
@@ -90,7 +99,7 @@ class Talk:
             model="small",
             params={},
             printer=Printer(),
-            deliver=delivery.text,
+            deliver=delivery.words,
         )
 
     def _ask(self, messages: Any, model: str, params: Any) -> Iterator[Any]:
@@ -142,8 +151,8 @@ def test_nothing_is_not_sent(talk, entry):
 
 
 def test_two_slashes_send_one(talk):
-    talk("//etc/passwd: what is it?", "//")
-    assert talk.prompts == ["/etc/passwd: what is it?", "/"]
+    talk("//etc/passwd: what is it?", "//", " //x")
+    assert talk.prompts == ["/etc/passwd: what is it?", "/", " /x"]
 
 
 def test_a_blank_before_a_command_does_not_send_it(talk):
@@ -245,6 +254,42 @@ def test_the_first_failure_can_be_the_last(talk):
     assert talk.prompts == ["one"]
 
 
+@pytest.mark.parametrize("is_person", [True, False])
+def test_where_answers_cannot_go_it_ends(talk, is_person):
+    def deliver(*_: Any) -> dict[str, Any]:
+        raise StdoutFailure("cannot write to standard output", "no space left on device")
+
+    talk.dialogue._deliver = deliver
+    assert talk("one", "two", is_person=is_person) == 23
+    assert len(talk.asked) == 1
+
+
+def test_what_the_system_refuses_is_one_line(talk, capfd):
+    def edited(_text: str) -> str:
+        raise OSError(28, "No space left on device")
+
+    talk.around.edited = edited
+    assert talk("/edit", "one") == 0
+    assert capfd.readouterr().err == "contextops: that cannot be done: no space left on device\n"
+    assert talk.prompts == ["one"]
+
+
+def test_calls_are_no_turn_and_told_as_such(talk, capfd):
+    def ask(*_: Any) -> Iterator[Any]:
+        response = whole("")
+        function = {"name": "weather", "arguments": "{}"}
+        call = {"id": "1", "type": "function", "function": function}
+        response["choices"][0]["message"]["tool_calls"] = [call]
+        yield Done(response)
+
+    talk.answers = ask
+    talk("one", "two")
+    assert talk.prompts == ["two"]
+    told = capfd.readouterr().err
+    assert told.count("the model called weather: nothing here can answer that") == 2
+    assert "--" not in told
+
+
 # Commands ---------------------------------------------------------------------------------------
 
 
@@ -278,6 +323,13 @@ def test_without_a_model_nothing_is_asked(talk, capfd):
     assert "no model chosen" in capfd.readouterr().err
     assert talk.reader.prompts[0] == "work (no model)> "
     assert [asked[1] for asked in talk.asked] == ["large"]
+
+
+@pytest.mark.parametrize("entry", ["/exit now", "/clear nonsense", "/exit\nis pasted", "/undo 3"])
+def test_what_a_command_does_not_take_is_refused(talk, entry, capfd):
+    talk("one", entry, "two")
+    assert talk.prompts == ["one", "two"]
+    assert capfd.readouterr().err.count("\n") == 1
 
 
 def test_models_are_listed_by_a_part_of_their_names(talk, capfd):
@@ -328,6 +380,29 @@ def test_what_cannot_be_read_is_told_at_once(talk, entry, status):
     assert talk(entry, is_person=False) == status
 
 
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("a'b'.txt", "{}"),
+        ("back\\slash.txt", "{}"),
+        ("'x'", "{}"),
+        ("a b.txt", "'{}'"),
+        ("a b.txt", "{}"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="names of POSIX")
+def test_a_path_is_taken_as_it_is_typed_where_it_is_there(talk, tmp_path, name, typed):
+    (tmp_path / name).write_text("here")
+    assert talk(f"/file {typed.format(tmp_path / name)}", "hi", is_person=False) == 0
+    assert "here" in talk.prompts[0]
+
+
+def test_where_a_backslash_parts_folders_it_is_no_quote(talk, monkeypatch):
+    monkeypatch.setattr(repl_commands.os, "sep", "\\")
+    assert repl_commands._path(r"C:\Users\me\a.txt") == r"C:\Users\me\a.txt"
+    assert repl_commands._path(r'"C:\Users\me too\a.txt"') == r"C:\Users\me too\a.txt"
+
+
 def test_a_template_is_filled_with_the_next_message(talk):
     template = Template("commit", "A {style} message for: {input}", None, says_system=True)
     talk.around.form = Form(template, {}, "large", "Write.", {"temperature": 0})
@@ -375,6 +450,32 @@ def test_undo_after_a_failure_leaves_the_turn_before_it(talk):
     assert talk.prompts == ["one", "three"]
 
 
+def test_undo_after_a_failure_is_told_once(talk):
+    talk("one")
+    talk.answers = raising(TimedOut("timed out"))
+    talk("two", "/undo", "/undo")
+    talk.answers = lambda *_: answer("fine")
+    talk("three")
+    assert talk.prompts == ["three"]
+
+
+def test_a_question_that_was_refused_does_not_count(talk, capfd):
+    """Refused at once, as the embedded engine's other names are, and not while it is answered."""
+
+    def refuse(*_: Any) -> Iterator[Any]:
+        raise ModelNotFound("no such model")
+
+    good, talk.answers = talk.answers, refuse
+    talk("one")
+    talk.answers = good
+    talk("two")
+    assert talk.prompts == ["two"]
+    assert talk.dialogue.is_answered
+    talk("/undo", "three")
+    assert "taken back: two" in capfd.readouterr().err
+    assert talk.prompts == ["three"]
+
+
 def test_retry_asks_the_last_question_again_of_another_model(talk):
     talk("one", "two", "/model large", "/retry", "three")
     assert talk.asked[2][1] == "large"
@@ -389,6 +490,18 @@ def test_there_may_be_nothing_to_retry(talk, capfd):
 def test_edit_sends_what_was_made_of_the_last_message(talk):
     talk("one", "/edit")
     assert talk.prompts == ["one", "one, edited"]
+
+
+def test_edit_adds_what_was_added_and_keeps_images(talk, tmp_path):
+    (tmp_path / "a").write_text("added")
+    (tmp_path / "i.gif").write_bytes(b"GIF89a")
+    talk.answers = lambda *_: answer("fine")
+    talk(f"/image {tmp_path}/i.gif", "one", f"/file {tmp_path}/a", "/edit")
+    words, image = talk.asked[1][0][-1]["content"]
+    assert words["text"].startswith("one, edited\n\n<document")
+    assert "added" in words["text"]
+    assert image == talk.asked[0][0][0]["content"][1]
+    assert not talk.dialogue.added
 
 
 def test_edit_sends_nothing_where_nothing_was_changed(talk):
@@ -465,7 +578,9 @@ def test_load_goes_on_and_shows_the_last_turns(talk, tmp_path, capfd):
     told = capfd.readouterr()
     assert "> question 2" in told.err
     assert "> question 1" not in told.err
-    assert told.out == "echo question 2\necho question 3\necho go on\n"
+    # On stdout is what was asked for; the rest is for a person.
+    assert told.out == "echo go on\n"
+    assert "> question 3\necho question 3\n" in told.err
     assert len(talk.prompts) == 5
 
 
@@ -478,6 +593,92 @@ def test_load_names_the_nearest(talk, tmp_path, capfd):
 @pytest.mark.parametrize("entry", ["/save", "/load", "/save ../x", "/load a/b"])
 def test_a_session_has_a_name(talk, entry):
     assert talk(entry, is_person=False) == 2
+
+
+@pytest.mark.parametrize("command", ["/save", "/load"])
+def test_a_name_that_no_file_can_have_is_one_line(talk, command, capfd):
+    assert talk("one", f"{command} {'a' * 300}.jsonl", "two", is_person=False) == 26
+    assert talk.prompts == ["one", "two"]
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_programs_get_no_turns_that_they_have_had(talk, capfd):
+    talk("/save s", "one", "/clear")
+    capfd.readouterr()
+    printer = Printer(as_json=True)
+    printer.stdout_is_terminal = True
+    talk.dialogue.printer = printer
+    talk("/load s")
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "echo one" in told.err
+
+
+def test_retry_asks_even_where_nothing_can_be_kept(talk, tmp_path, capfd):
+    path = tmp_path / "s.jsonl"
+    talk("/save s", "one", "two")
+    path.rename(tmp_path / "away")
+    path.mkdir()
+    assert talk("/retry", "/retry", is_person=False) == 23
+    assert talk.prompts == ["one", "two"]
+    assert len(talk.asked) == 4
+    path.rmdir()
+    (tmp_path / "away").rename(path)
+    talk("/exit")
+    again = Conversation(path=path)
+    assert again.messages() == talk.dialogue.conversation.messages()
+
+
+def test_the_last_thing_said_is_kept(talk, tmp_path):
+    talk("/save s", "one", "/system Be kind.")
+    assert Conversation(path=tmp_path / "s.jsonl").system == "Be kind."
+
+
+def test_a_session_in_which_nothing_was_said_is_none(talk, tmp_path):
+    talk.dialogue.conversation = Conversation(path=tmp_path / "s.jsonl", system="Be kind.")
+    talk("/exit")
+    assert not (tmp_path / "s.jsonl").exists()
+
+
+@pytest.mark.parametrize("leaving", [(), ("/clear",)])
+def test_what_could_not_be_kept_is_kept_on_leaving(talk, tmp_path, monkeypatch, leaving):
+    talk("/save s")
+    append = store.append
+
+    def full(*_: Any) -> None:
+        raise OutputFailure("cannot write")
+
+    def unchanged(text: str) -> str:
+        monkeypatch.setattr(store, "append", append)
+        return text
+
+    monkeypatch.setattr(store, "append", full)
+    talk.around.edited = unchanged
+    talk("one", "/edit", *leaving)
+    assert [said for _, said in kept(tmp_path / "s.jsonl")] == ["one", "echo one"]
+
+
+def test_ctrl_c_waits_for_nobody(talk, tmp_path):
+    """A part is kept with the next turn where another process has the session open."""
+    talk("/save s", "one")
+    talk.answers = raising(Signalled(signal.SIGINT), "a part")
+    with store.locked(tmp_path / "s.jsonl"):
+        started = time.monotonic()
+        with pytest.raises(Signalled):
+            talk.dialogue.say("two")
+        assert time.monotonic() - started < 2
+    talk("/exit")
+    *_, part = lines_of(tmp_path / "s.jsonl")
+    assert (part["content"], part["complete"]) == ("a part", False)
+
+
+def test_an_answer_is_shown_before_it_is_kept(talk, monkeypatch, capfd):
+    """Its last block too, which is rendered when nothing more can come."""
+    talk.dialogue.printer = Printer(color="always")
+    shown: list[str] = []
+    monkeypatch.setattr(store, "append", lambda *_: shown.append(capfd.readouterr().out))
+    talk("/save s", "one")
+    assert shown == ["echo one\n"]
 
 
 def test_a_turn_that_was_taken_back_is_not_sent_when_it_is_taken_up(talk, tmp_path):
@@ -519,9 +720,9 @@ def test_the_work_of_a_turn_does_not_grow(talk, tmp_path, monkeypatch):
     written: list[int] = []
     append = store.append
 
-    def counted(path: Path, lines: bytes) -> None:
+    def counted(path: Path, lines: bytes, wait: float) -> None:
         written.append(len(lines))
-        append(path, lines)
+        append(path, lines, wait)
 
     monkeypatch.setattr(store, "append", counted)
     dumped: list[int] = []
@@ -587,6 +788,19 @@ def test_paths_are_completed(talk, tmp_path):
     assert completed(talk, f"/image {tmp_path}/.h") == [f"{tmp_path}/.hidden"]
     assert len(completed(talk, f"/file {tmp_path}/")) == 3
     assert completed(talk, "/file /no/such/folder/") == []
+
+
+def test_a_blank_at_the_end_is_a_part_of_a_path(talk, tmp_path):
+    (tmp_path / "my file.txt").touch()
+    begun = f"{tmp_path}/my "
+    (found,) = repl_commands.completions(talk.around, f"/file {begun}")
+    assert found.text == f"{tmp_path}/my file.txt"
+    assert found.replaces == len(begun)
+
+
+@pytest.mark.parametrize("text", ["/file ~nosuch-user/x", "/file a\0b/", "/image \0"])
+def test_what_is_no_path_completes_to_nothing(talk, text):
+    assert completed(talk, text) == []
 
 
 def test_a_completion_never_fails(talk):

@@ -151,6 +151,9 @@ def commands(person, server, folder):
 
 
 def interrupts(person):
+    # Before the editor has let go of the terminal.
+    person.is_heard_at_once(f"!slow=9 wait\r{CTRL_C}", "(Ctrl-D or /exit leaves)")
+    person.is_asked()
     person.types("!slow=9 wait\r")
     person.sees("⠋")
     person.is_heard_at_once(CTRL_C, "(interrupted; /retry asks again)")

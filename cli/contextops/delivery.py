@@ -46,6 +46,15 @@ def form(
 
 
 def text(pieces: Pieces, printer: Printer) -> Response:
+    """Show the words of an answer, and say what else there is in it."""
+    response = words(pieces, printer)
+    called = tools.names_in(response)
+    if called:
+        printer.note(f"the model called {called}; --tools FILE or --json has the calls printed")
+    return response
+
+
+def words(pieces: Pieces, printer: Printer) -> Response:
     """Show the text as it comes, and what the model thought where that is wanted."""
     response: Response = {}
     writer = printer.answer()
@@ -61,9 +70,6 @@ def text(pieces: Pieces, printer: Printer) -> Response:
     finally:
         printer.end_reasoning()
         writer.end()
-    called = tools.names_in(response)
-    if called:
-        printer.note(f"the model called {called}; --tools FILE or --json has the calls printed")
     return response
 
 

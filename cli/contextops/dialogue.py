@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from contextops import prompt
+from contextops import prompt, tools
 from contextops.answer import Piece, cost
 from contextops.delivery import Deliver
 from contextops.errors import ConfigFailure, Failure
 from contextops.output import Printer
-from contextops.session import Content, Conversation, Message, text_of
+from contextops.session import Content, Conversation, Message, parted, text_of
 from contextops.template import Template
 
 Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
@@ -23,6 +23,8 @@ Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
 
 _LINE = 60
 """Characters of a message that tell which it is."""
+_PART_WAIT = 0.3
+"""Seconds in which a part is kept that was broken off: Ctrl-C is to be heard within half a one."""
 
 
 class Form(NamedTuple):
@@ -91,11 +93,11 @@ class Dialogue:
         self._ask = ask
         self._deliver = deliver
 
-    def say(self, words: str) -> None:
-        """Send a message: the words, and what was added to it before."""
-        parts = [part for part in (words, *(added.text for added in self.added)) if part.strip()]
-        text = "\n\n".join(parts)
-        images = [added.image for added in self.added if added.image]
+    def say(self, words: str, parts: Sequence[Message] = ()) -> None:
+        """Send a message: the words and parts that are none, and what was added to it before."""
+        texts = [text for text in (words, *(added.text for added in self.added)) if text.strip()]
+        text = "\n\n".join(texts)
+        images = [*parts, *(added.image for added in self.added if added.image)]
         if self.form is not None:
             text = self.form.template.fill(self.form.variables, text)
         question = Question(prompt.with_images(text, images), self.form)
@@ -108,7 +110,7 @@ class Dialogue:
         Raises ``ConfigFailure`` where no model is chosen.
         """
         self.last, self.is_answered = question, False
-        said = len(self.conversation.messages())
+        self.conversation.ask(question.content)
         try:
             response = self._answer_to(question)
         except Failure as failure:
@@ -116,24 +118,34 @@ class Dialogue:
             raise
         finally:
             # An answer that is whole is a part of it even where it could not be kept.
-            self.is_answered = len(self.conversation.messages()) >= said + 2
+            self.is_answered = self.conversation.is_answered
         # Not the answer itself: the conversation has that.
         about = {name: response.get(name) for name in ("usage", "contextops")}
         self.responses.append(about)
+        self._tell_calls(response)
         if self.tells_cost:
             self.printer.usage(cost(about))
+
+    def _tell_calls(self, response: Mapping[str, Any]) -> None:
+        called = tools.names_in(dict(response))
+        if called:
+            why = "nothing here can answer that, and the turn is no part of the conversation"
+            self.printer.note(f"the model called {called}: {why}; /retry asks again")
 
     def _answer_to(self, question: Question) -> Mapping[str, Any]:
         form = question.form
         model = (form and form.model) or self.model
         if model is None:
             raise ConfigFailure("no model chosen", "", "choose with /model ID")
-        self.conversation.ask(question.content)
         params = {**self.params, **(form.params if form else {})}
         answer = self._ask(self._messages(form), model, params)
         with (
             self.printer.waiting(),
-            closing(self.conversation.recorded(answer, model)) as pieces,
+            closing(
+                self.conversation.recorded(
+                    answer, model, when_whole=self.printer.end_answer, part_wait=_PART_WAIT
+                )
+            ) as pieces,
         ):
             return self._deliver(pieces, self.printer)
 
@@ -161,16 +173,32 @@ class Dialogue:
         if self.added or self.form:
             self.added, self.form = [], None
             return "taken back: what was added to the next message"
+        self.last = None
         if not self.is_answered:
+            self.is_answered = True
             return "the last turn was taken back when it broke off"
         asked = self.conversation.undo()
-        self.last = None
         if asked is None:
             return "there is no turn to take back"
         return f"taken back: {first_words(text_of({'content': asked}))}"
 
+    def words_of_last(self) -> tuple[str, list[Message]]:
+        """Give the words of what was asked last, and the parts of it that have none."""
+        return parted(self.last.content) if self.last else ("", [])
+
+    def leave(self) -> None:
+        """Keep what could not be kept when it was said; raises the ``Failure`` of that."""
+        if self.conversation.has_unkept_turn:
+            self.conversation.keep()
+
     def take_up(self, conversation: Conversation) -> None:
-        """Go on with another conversation."""
+        """Go on with another conversation; raises as ``leave`` does, once that is done."""
+        try:
+            self.leave()
+        finally:
+            self._begin(conversation)
+
+    def _begin(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self.added, self.form = [], None
         self.last, self.is_answered = None, True

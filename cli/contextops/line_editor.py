@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,17 +16,23 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import History
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import jsontext, store
 from contextops.errors import Failure, Signalled
+from contextops.output import exactly
 
 _MOST_ENTRIES = 1000
 _MOST_BYTES = 1 << 20
 """Of a file of history; twice as many are cut to this."""
 _LONGEST_ENTRY = 1 << 16
+_WAIT = 0.2
+"""Seconds for which Enter may wait for another process that has the history open."""
+_OTHERS = 0o077
 _CONTINUED = "\\"
 
 Complete = Callable[[str], Iterable[tuple[str, int, str]]]
@@ -36,8 +43,8 @@ class LineEditor:
     """Read messages of one or many lines; Enter sends them.
 
     ``history`` is the file that keeps what was entered, but for what begins with a blank and what
-    is a secret. ``screen`` is the terminal, with ``colors`` or without. ``note`` is told what could
-    not be kept.
+    is a secret; nothing is kept before ``knows_secrets`` says that all of them are known.
+    ``screen`` is the terminal, with ``colors`` or without. ``note`` is told what could not be kept.
     """
 
     is_person = True
@@ -49,10 +56,13 @@ class LineEditor:
         colors: bool,
         history: Path,
         is_secret: Callable[[str], bool],
+        knows_secrets: Callable[[], bool],
         complete: Complete,
         note: Callable[[str], None],
     ) -> None:
-        self._history = FileHistory(history, is_secret=is_secret, note=note)
+        self._history = FileHistory(
+            history, is_secret=is_secret, knows_secrets=knows_secrets, note=note
+        )
         self._death: signal.Signals | None = None
         output = create_output(stdout=screen)
         # To ask the terminal where its cursor is makes those that do not know wait, and its
@@ -75,18 +85,34 @@ class LineEditor:
 
     def read(self, prompt: str) -> str:
         """Give what is entered next; raises ``EOFError``, ``KeyboardInterrupt``, ``Signalled``."""
+        self._history.keep_waiting()
         entered = None
         while entered is None:
             with self._dying_outside(), suppress(_Dropped):
                 entered = self._entered(prompt)
         self._history.keep(entered)
+        if self._is_taken_back():
+            raise KeyboardInterrupt
         # So the library hands on bytes that are no UTF-8.
         return jsontext.without_surrogates(entered)
+
+    def _is_taken_back(self) -> bool:
+        """Tell whether Ctrl-C followed Enter at once: as a key, the terminal being still ours.
+
+        What else was typed since is left for the next message.
+        """
+        keyboard = self._session.input
+        keys = get_typeahead(keyboard)
+        if not keys and not keyboard.closed:
+            keys = keyboard.read_keys()
+        is_ctrl_c = bool(keys) and keys[0].key == Keys.ControlC
+        store_typeahead(keyboard, keys[is_ctrl_c:])
+        return is_ctrl_c
 
     def _entered(self, prompt: str) -> str:
         try:
             # An empty line between what was answered and what is asked.
-            message = FormattedText([("", "\n"), ("bold", prompt)])
+            message = FormattedText([("", "\n"), ("bold", exactly(prompt))])
             return self._session.prompt(message, pre_run=self._leave_if_dead)
         except OSError:
             # The terminal is gone; SIGHUP says so too, unless that is ignored.
@@ -136,17 +162,25 @@ class FileHistory(History):
     """
 
     def __init__(
-        self, path: Path, *, is_secret: Callable[[str], bool], note: Callable[[str], None]
+        self,
+        path: Path,
+        *,
+        is_secret: Callable[[str], bool],
+        knows_secrets: Callable[[], bool],
+        note: Callable[[str], None],
     ) -> None:
         super().__init__()
         self._path = path
         self._is_secret = is_secret
+        self._knows_secrets = knows_secrets
+        self._waiting: list[str] = []
         self._note = note
         self._has_told = False
 
     def load_history_strings(self) -> Iterable[str]:
         """Give the last entries, the latest first."""
         try:
+            self._require_ours()
             self._shorten()
             lines = _tail(self._path, _MOST_BYTES).splitlines()
         except (OSError, Failure):
@@ -166,22 +200,44 @@ class FileHistory(History):
         del self._loaded_strings[_MOST_ENTRIES:]
 
     def keep(self, entry: str) -> None:
-        """Add an entry to the file; what cannot be is noted, once."""
+        """Add an entry to the file, as soon as what is secret is known."""
+        self._waiting.append(entry)
+        self.keep_waiting()
+
+    def keep_waiting(self) -> None:
+        """Add the entries that waited for that; what cannot be added is noted, once."""
+        if self._knows_secrets():
+            waiting, self._waiting = self._waiting, []
+            for entry in waiting:
+                self._keep(entry)
+
+    def _keep(self, entry: str) -> None:
         if not entry.strip() or entry.startswith(" ") or self._is_secret(entry):
             return
         line = f"{jsontext.dumps(entry)}\n".encode("utf-8", "replace")
         if len(line) > _LONGEST_ENTRY:
             return
         try:
-            store.append(self._path, line)
+            store.append(self._path, line, _WAIT)
         except Failure as failure:
             if not self._has_told:
                 self._note(f"the history is not kept: {failure.why or failure.what}")
             self._has_told = True
 
+    def _require_ours(self) -> None:
+        """Let nobody else read it; raises ``OSError`` for a pipe or a device in its place."""
+        mode = self._path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError("it is not a regular file")
+        if mode & _OTHERS:
+            try:
+                store.protect(self._path)
+            except Failure as failure:
+                self._note(f"others can read the history: {failure.why}")
+
     def _shorten(self) -> None:
         if self._path.stat().st_size > 2 * _MOST_BYTES:
-            with store.locked(self._path):
+            with store.locked(self._path, _WAIT):
                 store.replace(self._path, _tail(self._path, _MOST_BYTES))
 
 
@@ -204,7 +260,12 @@ class _Completer(Completer):
         complete_event: CompleteEvent,  # noqa: ARG002 - as the library calls it
     ) -> Iterable[Completion]:
         for text, replaces, about in self._complete(document.text_before_cursor):
-            yield Completion(text, start_position=-replaces, display_meta=about)
+            yield Completion(
+                text,
+                start_position=-replaces,
+                display=exactly(text),
+                display_meta=exactly(about),
+            )
 
 
 @Condition

@@ -63,6 +63,10 @@ def exactly(text: str) -> str:
     return sanitise(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
 
+class StdoutFailure(OutputFailure):
+    """Report that standard output takes nothing more, whoever goes on."""
+
+
 class AnswerWriter(Protocol):
     """Where the model's text goes, piece by piece."""
 
@@ -70,7 +74,7 @@ class AnswerWriter(Protocol):
         """Show the next piece at once."""
 
     def end(self) -> None:
-        """Finish the last line."""
+        """Finish the last line; to do so again changes nothing."""
 
 
 class Printer:
@@ -97,6 +101,7 @@ class Printer:
         self._spinner: Spinner | None = None
         self._thinks_aloud = False
         self._awaited = ""
+        self._writer: AnswerWriter | None = None
         self._put: Callable[[bytes], None] = _to_stdout
         self._secrets: set[str] = set()
 
@@ -130,6 +135,11 @@ class Printer:
     def json_messages(self) -> bool:
         """Tell whether errors and notes are JSON lines: a program reads both streams."""
         return self._as_json and not self.stderr_is_terminal
+
+    @property
+    def is_for_person(self) -> bool:
+        """Tell whether stdout may have more on it than what a program asked for."""
+        return self.stdout_is_terminal and not self._as_json
 
     # stdout -------------------------------------------------------------------------------
 
@@ -220,6 +230,15 @@ class Printer:
     def answer(self) -> AnswerWriter:
         """Give the writer that suits the reader of stdout."""
         self.require_stdout()
+        self._writer = self._suitable_writer()
+        return self._writer
+
+    def end_answer(self) -> None:
+        """Show the rest of the answer that is being written, which its writer may hold back."""
+        if self._writer is not None:
+            self._writer.end()
+
+    def _suitable_writer(self) -> AnswerWriter:
         if self._renders:
             from contextops.terminal import MarkdownWriter
 
@@ -294,7 +313,7 @@ class Printer:
         lines = [exactly(self.masked(text)) for text in texts]
         if self.json_messages:
             self._say("\n".join(jsontext.dumps({"note": line}) for line in lines))
-        elif self.stdout_is_terminal:
+        elif self.is_for_person:
             self.write_text("".join(f"{line}\n" for line in lines))
         else:
             self._say("\n".join(lines))
@@ -452,7 +471,7 @@ class Spinner:
 
 def _require_stdout() -> None:
     if sys.stdout is None:
-        raise OutputFailure("cannot write to standard output", "it is closed")
+        raise StdoutFailure("cannot write to standard output", "it is closed")
 
 
 def _to_stdout(data: bytes) -> None:
@@ -496,7 +515,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def _unwritable(error: OSError) -> OutputFailure | Signalled:
+def _unwritable(error: OSError) -> StdoutFailure | Signalled:
     """Name what a failed write to stdout means, which gets nothing more from now on."""
     _forget_stdout()
     if error.errno == errno.EPIPE:
@@ -506,7 +525,7 @@ def _unwritable(error: OSError) -> OutputFailure | Signalled:
         if hasattr(signal, "SIGPIPE"):
             return Signalled(signal.SIGPIPE)
     why = error.strerror or str(error)
-    return OutputFailure("cannot write to standard output", why[:1].lower() + why[1:])
+    return StdoutFailure("cannot write to standard output", why[:1].lower() + why[1:])
 
 
 def _forget_stdout() -> None:

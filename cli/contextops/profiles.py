@@ -75,6 +75,11 @@ class KeySource:
         """Name the source; a key stands in no trace and no log."""
         return f"KeySource({self.origin!r})"
 
+    @property
+    def is_read(self) -> bool:
+        """Tell whether it has been fetched."""
+        return self._key is not None
+
     def read(self) -> str:
         """Fetch the key, or fail without echoing a part of it."""
         if self._key is None:

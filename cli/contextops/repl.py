@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 from contextops import repl_commands
 from contextops.dialogue import Dialogue
-from contextops.errors import OK, Failure, Signalled
+from contextops.errors import OK, Failure, InputFailure, Signalled, reason
+from contextops.output import StdoutFailure
 from contextops.repl_commands import SLASH, Leave, Surroundings
 
 
@@ -53,19 +55,29 @@ class Repl:
         self._ctrl_c = CtrlC()
 
     def run(self) -> int:
-        """Have the conversation; give the status of the first failure, of a person's always 0."""
+        """Have the conversation; give the status of the first failure.
+
+        A person's is 0, unless standard output takes no answers: that ends it for anybody.
+        """
         first = OK
         with self._ctrl_c.ours() if self._reader.is_person else nullcontext():
             try:
-                while True:
-                    failure = self._turn()
-                    if failure is not None and not self._reader.is_person:
-                        first = first or failure.status
-                        if self._fail_fast:
-                            break
+                while not self._ends_with(failure := self._turn()):
+                    first = first or self._status_of(failure)
             except (EOFError, Leave):
-                pass
-        return first
+                failure = None
+            last = self._told(partial(self._finish, self._dialogue.leave))
+        return first or self._status_of(failure) or self._status_of(last)
+
+    def _ends_with(self, failure: Failure | None) -> bool:
+        if isinstance(failure, StdoutFailure):
+            return True
+        return failure is not None and self._fail_fast and not self._reader.is_person
+
+    def _status_of(self, failure: Failure | None) -> int:
+        if failure is None or (self._reader.is_person and not isinstance(failure, StdoutFailure)):
+            return OK
+        return failure.status
 
     @property
     def prompt(self) -> str:
@@ -77,11 +89,17 @@ class Repl:
 
     def _turn(self) -> Failure | None:
         """Take one entry to its end; give what failed, once that has been told."""
+        return self._told(self._take)
+
+    def _take(self) -> None:
+        entered = self._read()
+        if entered is not None:
+            self._finish(partial(self._do, entered))
+
+    def _told(self, act: Callable[[], None]) -> Failure | None:
         try:
             with self._each_in():
-                entered = self._read()
-                if entered is not None:
-                    self._take(entered)
+                act()
         except Failure as failure:
             self._tell(failure)
             return failure
@@ -97,11 +115,14 @@ class Repl:
             self._dialogue.printer.told(["(Ctrl-D or /exit leaves)"])
             return None
 
-    def _take(self, entered: str) -> None:
+    def _finish(self, act: Callable[[], None]) -> None:
         """Do a command or have a turn; one that is interrupted has been kept as far as it came."""
         try:
             with self._ctrl_c.raising():
-                self._do(entered)
+                act()
+        except OSError as error:
+            # Nothing that the system refuses is worth a conversation.
+            raise InputFailure("that cannot be done", reason(error)) from None
         except (KeyboardInterrupt, Signalled) as ended:
             is_ctrl_c = not isinstance(ended, Signalled) or ended.signum == signal.SIGINT
             if not (self._reader.is_person and is_ctrl_c):
@@ -114,7 +135,8 @@ class Repl:
         if line.startswith(SLASH) and not line.startswith(SLASH * 2):
             repl_commands.run(self._dialogue, self._around, line)
         elif entered.strip() or (self._dialogue.form and self._dialogue.form.is_whole):
-            self._dialogue.say(entered.removeprefix(SLASH))
+            indent = entered[: len(entered) - len(line)]
+            self._dialogue.say(indent + line.removeprefix(SLASH))
 
     def _tell(self, failure: Failure) -> None:
         is_turns = failure is self._dialogue.failure and not self._dialogue.is_answered

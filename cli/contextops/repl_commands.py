@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from contextops import jsontext, prompt, session
 from contextops.answer import cost
 from contextops.config_file import did_you_mean
-from contextops.dialogue import Added, Dialogue, Form, Question, first_words
+from contextops.dialogue import Added, Dialogue, Form, first_words
 from contextops.errors import ConfigFailure, Failure, UsageFailure
 from contextops.settings import parse_parameter
 from contextops.sources import STANDARD_INPUT, Sources
@@ -83,7 +83,11 @@ def run(dialogue: Dialogue, around: Surroundings, line: str) -> None:
         near = did_you_mean(word, COMMANDS) or "see /help"
         remedy = f"{near} (// sends a text that begins with a slash)"
         raise UsageFailure(f"{first_words(word)} is no command", "nothing was sent", remedy)
-    COMMANDS[word].run(dialogue, around, argument)
+    command = COMMANDS[word]
+    if argument and not command.argument:
+        remedy = f"type {word} alone (// sends a text that begins with a slash)"
+        raise UsageFailure(f"{word} takes nothing after it", "nothing was done", remedy)
+    command.run(dialogue, around, argument.rstrip())
 
 
 def completions(around: Surroundings, text: str) -> list[Candidate]:
@@ -106,20 +110,21 @@ def completions(around: Surroundings, text: str) -> list[Candidate]:
             for name in complete(around, argument)
             if name.startswith(argument)
         ]
-    except (Failure, OSError):
+    except (Failure, OSError, RuntimeError, ValueError):
+        # No such folder, no such user, no path at all: there is nothing that could stand here.
         return []
 
 
 def _parted(line: str) -> tuple[str, str, str]:
-    """Cut a line into the command, the white space after it, and its argument."""
+    """Cut a line into the command, the white space after it, and all that follows."""
     word = (line.split(maxsplit=1) or [""])[0]
     rest = line[len(word) :]
-    argument = rest.strip()
-    return word, rest[: len(rest) - len(rest.lstrip())], argument
+    argument = rest.lstrip()
+    return word, rest[: len(rest) - len(argument)], argument
 
 
 def show_last_turns(dialogue: Dialogue) -> None:
-    """Show how a conversation ended that is taken up again."""
+    """Show how a conversation ended that is taken up again, to a person, else beside stdout."""
     printer, turns = dialogue.printer, dialogue.conversation.turns()
     if len(turns) > _SHOWN_TURNS:
         printer.told([f"({len(turns)} turns; the last {_SHOWN_TURNS}:)"])
@@ -127,6 +132,8 @@ def show_last_turns(dialogue: Dialogue) -> None:
         for said in turn:
             if said["role"] == "user":
                 printer.told([f"> {line}" for line in session.text_of(said).splitlines()])
+            elif said["role"] == "assistant" and not printer.is_for_person:
+                printer.told(session.text_of(said).splitlines())
             elif said["role"] == "assistant":
                 writer = printer.answer()
                 writer.write(session.text_of(said))
@@ -170,6 +177,8 @@ def _system(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
     if argument:
         dialogue.conversation.instruct("" if argument in _NOTHING else argument)
     dialogue.printer.told([f"system: {dialogue.conversation.system or 'none'}"])
+    if argument:
+        dialogue.conversation.keep()
 
 
 def _param(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
@@ -207,18 +216,30 @@ def _image(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
 
 
 def _path(argument: str) -> str:
-    """Give the path that is meant: all of the argument, less the quotes of a shell around it."""
-    try:
-        words = shlex.split(argument)
-    except ValueError:
-        words = []
-    path = words[0] if len(words) == 1 else argument
+    """Give the path that is meant: as it is typed where that is there, else less its quotes."""
+    # Unlike pathlib's these raise nothing, whatever is typed.
+    is_there = os.path.exists(os.path.expanduser(argument))  # noqa: PTH110, PTH111 - see above
+    path = argument if is_there else _unquoted(argument)
     if path == STANDARD_INPUT:
         raise UsageFailure("standard input cannot be added", "the messages come from there")
     try:
         return str(Path(path).expanduser()) if path.startswith("~") else path
     except RuntimeError:
         raise UsageFailure(f"cannot read {path}", "there is no such user") from None
+
+
+def _unquoted(argument: str) -> str:
+    """Take away the quotes of a shell, where there are some around all of it."""
+    lexer = shlex.shlex(argument, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    if os.sep == "\\":
+        # On Windows it parts folders.
+        lexer.escape = ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return argument
+    return words[0] if len(words) == 1 else argument
 
 
 def _tell_added(dialogue: Dialogue) -> None:
@@ -278,22 +299,23 @@ def _retry(dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
 
 def _undo(dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
     dialogue.printer.told([dialogue.undo()])
+    dialogue.leave()
 
 
 def _edit(dialogue: Dialogue, around: Surroundings, _argument: str) -> None:
-    before = "" if dialogue.last is None else session.text_of({"content": dialogue.last.content})
+    before, parts = dialogue.words_of_last()
     after = around.edited(before)
     if not after.strip() or after.strip() == before.strip():
         dialogue.printer.told(["nothing was changed, and nothing sent"])
         return
-    dialogue.put(Question(after.rstrip("\n")))
+    dialogue.say(after.rstrip("\n"), parts)
 
 
 def _save(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
     name = _named(argument, "/save")
     path = session.path_of(name, around.folder)
     if path != dialogue.conversation.path:
-        if path.exists():
+        if session.is_there(path):
             raise UsageFailure(
                 f"there is a session {name}", "", f"use another name, or /load {name}"
             )
@@ -304,7 +326,7 @@ def _save(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
 def _load(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
     name = _named(argument, "/load")
     path = session.path_of(name, around.folder)
-    if not path.is_file():
+    if not session.is_there(path):
         near = did_you_mean(name, _sessions(around, "")) or "see /session"
         raise ConfigFailure(f"no session {name}", f"there is no {path}", near)
     dialogue.take_up(session.Conversation(path=path))

@@ -9,7 +9,7 @@ crash left torn at the end is no line: the next one who adds cuts it off.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from contextops import jsontext, prompt, store
 from contextops.answer import Done, Piece, Text
-from contextops.errors import Failure, InputFailure, UsageFailure
+from contextops.errors import Failure, InputFailure, UsageFailure, reason
 
 ENDING = ".jsonl"
 
@@ -81,6 +81,24 @@ def text_of(record: Record) -> str:
     return content if isinstance(content, str) else jsontext.dumps(record.get("tool_calls"))
 
 
+def parted(content: Content) -> tuple[str, list[Message]]:
+    """Cut what the user says into its words and the parts that have none."""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    words = [str(part["text"]) for part in parts if "text" in part]
+    return "\n".join(words), [part for part in parts if "text" not in part]
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something has this path; raises ``InputFailure`` where that cannot be told."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return True
+
+
 def remove(path: Path) -> None:
     """Throw a session away."""
     store.remove(path)
@@ -97,13 +115,15 @@ def load(path: Path) -> list[Record]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InputFailure(
-            f"cannot read the session {path}", error.strerror or "", "name another with --session"
-        ) from None
+        raise _unreadable(path, error) from None
     whole, _, _torn = data.rpartition(b"\n")
     lines = whole.split(b"\n") if whole else []
     records = (_record(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
     return _with_undone(records)
+
+
+def _unreadable(path: Path, error: OSError) -> InputFailure:
+    return InputFailure(f"cannot read the session {path}", reason(error), "name another session")
 
 
 def _with_undone(records: Iterable[Record]) -> list[Record]:
@@ -176,17 +196,24 @@ def _message(record: Record) -> Message:
     return {name: value for name, value in record.items() if name not in _ABOUT}
 
 
-def add(path: Path, records: Sequence[Record]) -> None:
-    """Add lines under the session's lock, all or none of them; they are on the disk then."""
+def add(path: Path, records: Sequence[Record], wait: float = store.LOCK_WAIT) -> None:
+    """Add lines under the session's lock, all or none of them; they are on the disk then.
+
+    The lock is waited for ``wait`` seconds at most.
+    """
     now = _now()
     lines = (
         f"{jsontext.dumps({**record, 'time': record.get('time', now)})}\n" for record in records
     )
-    store.append(path, "".join(lines).encode())
+    store.append(path, "".join(lines).encode(), wait)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _nothing() -> None:
+    pass
 
 
 class Conversation:
@@ -209,6 +236,8 @@ class Conversation:
         self._given = jsontext.Written(messages(load(path)) if path else given)
         self.stands_alone = bool(given)
         """Whether it can be sent without a prompt: messages that were given are one."""
+        self.is_answered = True
+        """Whether the answer to what was asked last is complete, and so a part of it."""
         self._asked: list[Message] = []
         # What has been said and is in no file yet.
         self._unkept: list[Record] = []
@@ -244,6 +273,7 @@ class Conversation:
         """Say what the user says now; what was asked before and never answered is dropped."""
         self._take_back()
         self._given.settle()
+        self.is_answered = False
         self._asked = [{"role": "user", "content": content}]
         self._given += self._asked
 
@@ -262,15 +292,32 @@ class Conversation:
         return list(_turns(self._given))
 
     def undo(self) -> Content | None:
-        """Take the last turn back and give what was asked; None where there is no turn."""
+        """Take the last turn back and give what was asked; None where there is no turn.
+
+        In its file it is taken back with the next turn, or by ``keep``.
+        """
         self._take_back()
         places = [at for at, said in enumerate(self._given) if said["role"] == "user"]
         if not places:
             return None
         asked: Content = self._given[places[-1]]["content"]
         self._given = jsontext.Written(self._given[: places[-1]])
-        self._note_down([{"role": "user", "content": asked, "undoes": True}])
+        self._note([{"role": "user", "content": asked, "undoes": True}])
         return asked
+
+    @property
+    def has_unkept_turn(self) -> bool:
+        """Tell whether a turn, or that one was taken back, is not in its file yet."""
+        return self.is_kept and any(said["role"] != "system" for said in self._unkept)
+
+    def keep(self, wait: float = store.LOCK_WAIT) -> None:
+        """Keep what has been said, where anything is kept; what cannot be stays for another time.
+
+        Who has its file open is waited for so many seconds.
+        """
+        if self.path is not None and self._unkept:
+            add(self.path, self._unkept, wait)
+            self._unkept.clear()
 
     def keep_in(self, path: Path) -> None:
         """Keep it in this file from now on, with all that has been said."""
@@ -280,10 +327,18 @@ class Conversation:
         self.path = path
         self._unkept.clear()
 
-    def recorded(self, pieces: Iterator[Piece], model: str) -> Generator[Piece, None, None]:
+    def recorded(
+        self,
+        pieces: Iterator[Piece],
+        model: str,
+        *,
+        when_whole: Callable[[], None] = _nothing,
+        part_wait: float = store.LOCK_WAIT,
+    ) -> Generator[Piece, None, None]:
         """Hand the pieces on and keep the turn, marked where its answer is not complete.
 
-        A turn that is complete comes before the next.
+        A turn that is complete comes before the next. ``when_whole`` is called before it is kept;
+        with one that broke off, who has the file open is waited for ``part_wait`` seconds.
         """
         said = bytearray()
         response: Mapping[str, Any] = {}
@@ -299,32 +354,36 @@ class Conversation:
             part = {"role": "assistant", "content": said.decode(), "model": model}
             # What broke the answer off is what is told.
             with suppress(Failure):
-                self._end_turn({**part, "complete": False})
+                self._end_turn({**part, "complete": False}, part_wait)
             raise
+        try:
+            when_whole()
+        finally:
+            self._keep_whole(response, model)
+        yield Done(dict(response))
+
+    def _keep_whole(self, response: Mapping[str, Any], model: str) -> None:
         try:
             self._end_turn(_answer(response, model))
         except Failure as failure:
             # The answer is whole, and is shown, even where it cannot be kept.
             failure.response = dict(response)
             raise
-        yield Done(dict(response))
 
-    def _end_turn(self, answer: Record) -> None:
+    def _end_turn(self, answer: Record, wait: float = store.LOCK_WAIT) -> None:
         turn = [*self._asked, answer]
-        if _is_complete(turn):
+        self.is_answered = _is_complete(turn)
+        if self.is_answered:
             self._given.append(_message(answer))
             self._asked = []
         else:
             self._take_back()
-        self._note_down(turn)
+        self._note(turn)
+        self.keep(wait)
 
-    def _note_down(self, records: Sequence[Record]) -> None:
-        """Keep these too, where anything is kept; what cannot be is tried again with the next."""
+    def _note(self, records: Sequence[Record]) -> None:
         now = _now()
         self._unkept += ({**record, "time": now} for record in records)
-        if self.path is not None:
-            add(self.path, self._unkept)
-            self._unkept.clear()
 
 
 def _answer(response: Mapping[str, Any], model: str) -> Record:

@@ -23,7 +23,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_LOCK_WAIT = 30.0
+LOCK_WAIT = 30.0
+"""Seconds for which a file that another process is writing is waited for."""
 _POLL_FIRST, _POLL_MOST = 0.001, 0.05
 _OWNER_FILE = 0o600
 _OWNER_FOLDER = 0o700
@@ -78,7 +79,7 @@ system: Any = System()
 
 
 @contextmanager
-def locked(path: Path, wait: float = _LOCK_WAIT) -> Iterator[None]:
+def locked(path: Path, wait: float = LOCK_WAIT) -> Iterator[None]:
     """Keep other processes from writing the file, or fail when one does for so many seconds.
 
     The lock file stays until the file is removed.
@@ -161,12 +162,13 @@ def replace(path: Path, data: bytes) -> None:
         _sync_folder(target.parent)
 
 
-def append(path: Path, lines: bytes) -> None:
+def append(path: Path, lines: bytes, wait: float = LOCK_WAIT) -> None:
     """Add whole lines to the file, all of them or none, readable by its owner only.
 
-    What a crash left after the last line end is cut off: no one was told that it is kept.
+    What a crash left after the last line end is cut off: no one was told that it is kept. The lock
+    is waited for as in ``locked``.
     """
-    with locked(path), _telling(path):
+    with locked(path, wait), _telling(path):
         target = _real(path)
         is_new = not target.exists()
         descriptor = system.open(target, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _BINARY, _OWNER_FILE)
@@ -191,7 +193,7 @@ def append(path: Path, lines: bytes) -> None:
             _sync_folder(target.parent)
 
 
-def remove(path: Path, wait: float = _LOCK_WAIT) -> None:
+def remove(path: Path, wait: float = LOCK_WAIT) -> None:
     """Remove the file, if there is one, and its lock file."""
     target = _real(path)
     with locked(path, wait):

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from contextops import profiles
 from contextops.client import Client
+from contextops.commands import repl
 from contextops.errors import AuthFailure
+from contextops.output import Printer
 from contextops.profiles import state_folder
+from contextops.runtime import Runtime
 from shapes import KEY, OpenWebUI, chunk, stream
 
 REPL = ("chat", "repl")
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -173,6 +180,23 @@ def test_without_a_model_there_is_nothing_to_begin_with(run, serve, exported):
     assert json.loads(told.stdout)["error"]["exit"] == 3
 
 
+def test_programs_get_nothing_of_a_session_that_they_did_not_ask_for(run, server):
+    run(*REPL, "--session", "s", input="one\n")
+    assert run(*REPL, input="/load s\ntwo\n").stdout == "You said: two\n"
+    events = run(*REPL, "--jsonl", input="/load s\ntwo\n").stdout
+    assert all(json.loads(line)["type"] in ("delta", "done") for line in events.splitlines())
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
+def test_an_output_that_is_full_ends_it(command, server):
+    with FULL.open("wb") as full:
+        process = command.start(*REPL, stdout=full)
+        told = process.communicate(b"one\ntwo\nthree\n", 10)[1]
+    assert process.returncode == 23
+    assert told.count(b"\n") == 1
+    assert len(server.requests) == 1
+
+
 def test_the_key_is_in_no_output(run, server):
     told = run(*REPL, "-v", input=f"hi\n/model {KEY}\n")
     assert KEY not in told.stdout + told.stderr
@@ -184,6 +208,36 @@ def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch)
     with pytest.raises(AuthFailure):
         client.in_passing(1.0)
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_key_is_known_before_the_first_word(run, server, monkeypatch):
+    """Who types it first has it in no history."""
+    hidden = []
+    monkeypatch.setattr(Printer, "hide", lambda _, secret: hidden.append(secret))
+    run(*REPL, input="")
+    assert hidden == [KEY]
+    assert server.requests == []
+
+
+def test_a_command_gives_the_key_when_it_is_needed(monkeypatch):
+    monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"printf {KEY}")
+    runtime = Runtime()
+    repl._hide_key(runtime)
+    assert not repl._knows_key(runtime)
+    runtime.profile.key.read()
+    assert repl._knows_key(runtime)
+
+
+def test_each_key_that_is_typed_does_not_wait_for_the_models(monkeypatch):
+    """Whose list is slow: only the first does, for a moment."""
+    is_listed = threading.Event()
+    monkeypatch.setattr(repl._Around, "_ask_in_passing", lambda _: is_listed.wait(10))
+    around = repl._Around(Runtime())
+    started = time.monotonic()
+    for _ in range(20):
+        assert around.models_by_now() == []
+    is_listed.set()
+    assert time.monotonic() - started < 2
 
 
 def test_the_embedded_model_is_the_only_one_there(run, monkeypatch, tmp_path):

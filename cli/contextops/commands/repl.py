@@ -5,7 +5,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TextIO, cast
@@ -110,6 +110,7 @@ def repl(
     printer = runtime.printer
     with delivery.ending_lines(printer) if as_json_lines else nullcontext():
         printer.require_stdout()
+        _hide_key(runtime)
         around = _Around(runtime)
         reader = _reader(runtime, around)
         dialogue = Dialogue(
@@ -118,7 +119,7 @@ def repl(
             model=_model(runtime, is_person=reader.is_person),
             params=runtime.profile.params,
             printer=printer,
-            deliver=delivery.lines if as_json_lines else delivery.text,
+            deliver=delivery.lines if as_json_lines else delivery.words,
             tells_cost=usage,
         )
     if reader.is_person:
@@ -132,6 +133,20 @@ def repl(
         each_in=partial(delivery.ending_lines, printer) if as_json_lines else nullcontext,
     ).run()
     raise typer.Exit(status)
+
+
+def _hide_key(runtime: Runtime) -> None:
+    """Know the key before the first word is typed, which may hold it, unless a command gives it."""
+    key = runtime.profile.key
+    if key is not None and not key.runs_command:
+        # Each turn tells that it cannot be used.
+        with suppress(Failure):
+            runtime.printer.hide(key.read())
+
+
+def _knows_key(runtime: Runtime) -> bool:
+    key = runtime.profile.key
+    return key is None or not key.runs_command or key.is_read
 
 
 def _ask(
@@ -188,6 +203,7 @@ def _reader(runtime: Runtime, around: "_Around") -> Reader:
         colors=runtime.color != "never",
         history=state_folder() / _HISTORY,
         is_secret=lambda entry: runtime.printer.hides(entry) or redact(entry) != entry,
+        knows_secrets=partial(_knows_key, runtime),
         complete=partial(repl_commands.completions, around),
         note=runtime.printer.note,
     )
@@ -233,7 +249,8 @@ class _Around:
         if self._asking is None or not self._asking.is_alive():
             self._asking = threading.Thread(target=self._ask_in_passing, daemon=True)
             self._asking.start()
-        self._asking.join(_PATIENCE)
+            # Whoever types on is not kept waiting for it with each key.
+            self._asking.join(_PATIENCE)
         return self._known
 
     def _ask_in_passing(self) -> None:
