@@ -81,6 +81,6 @@ def test_nobody_sees_it(run, home, planted, server):
                     # What a server answers there is what was asked for.
                     shown = told.stderr_bytes
                 assert b"CANARY" not in shown, (path, flags, shown)
-    for file in home.rglob("*"):
-        if file.is_file() and file not in own:
-            assert b"CANARY" not in file.read_bytes(), file
+            for file in home.rglob("*"):
+                if file.is_file() and file not in own:
+                    assert b"CANARY" not in file.read_bytes(), (path, file)

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from contextops import markdown, tools
+from contextops import tools
 from contextops.answer import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
 from contextops.output import Printer
-from contextops.schema import Schema
 from contextops.store import PartFile
+
+if TYPE_CHECKING:
+    from contextops.schema import Schema
 
 Pieces = Iterator[Piece]
 Response = dict[str, Any]
@@ -151,6 +153,8 @@ def first_code(language: str | None) -> Deliver:
     """Show nothing but the first fenced block of code, once the answer is whole."""
 
     def show(response: Response, printer: Printer) -> None:
+        from contextops import markdown
+
         found = markdown.first_code(text_in(_first(response)), language)
         if found is None:
             kind = f"{language} block" if language else "block of code"

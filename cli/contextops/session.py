@@ -28,9 +28,9 @@ Content = str | list[Message]
 Record = dict[str, Any]
 """A message, with what is known about it beside its ``role`` and ``content``."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 # Windows takes these for devices, whatever ending follows.
-_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_DEVICE = r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?"
 _ABOUT = ("time", "model", "complete", "usage", "undone", "undoes")
 
 
@@ -44,7 +44,7 @@ def path_of(name: str, folder: Path) -> Path:
             return Path(name).expanduser()
         except RuntimeError:
             raise UsageFailure(f"{name!r} is no session", "there is no such user") from None
-    if not _NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+    if not re.fullmatch(_NAME, name) or re.fullmatch(_DEVICE, name):
         raise UsageFailure(
             f"{name!r} is no session",
             "a name has letters, digits, '.', '_' and '-', 64 at most; a path ends in .jsonl",

@@ -754,3 +754,13 @@ def test_a_header_of_the_connection_is_refused(run, stored):
     assert_fails(run("config", "set", "headers.TE", "trailers"), 2, "TE", refused)
     stored('[profiles.default]\nheaders = { Connection = "close" }\n')
     assert_fails(run("models", "list"), 3, "line 2", "Connection", refused)
+
+
+def test_the_embedded_model_can_be_the_default_where_there_is_no_file(run, path):
+    assert run("config", "use", "local").status == 0
+    assert read(path)["default_profile"] == "local"
+
+
+def test_the_default_needs_no_file(run, path):
+    assert run("config", "use", "default").status == 0
+    assert not path.exists()

@@ -265,6 +265,8 @@ def _as_lines(outcome: Outcome, stdout: bytes, error: Any) -> None:
     said = [json.loads(piece) for piece in pieces]
     # How the pieces are cut is the network's doing.
     assert [compact(piece) for piece in said] == pieces
+    assert {piece["type"] for piece in said} <= {"delta", "reasoning", "tool_call"}
+    assert any(piece["type"] == "tool_call" for piece in said) == bool(outcome.calls)
     assert _joined(said, "delta") == outcome.words
     assert _joined(said, "reasoning") == outcome.thought
     end = {"type": "error", "error": error} if error else {"type": "done"}

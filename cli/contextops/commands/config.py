@@ -342,7 +342,10 @@ def use_profile(
     if name is None:
         _list_profiles(runtime, as_json=as_json)
     else:
-        _note(runtime, profiles.change_config(lambda data: config_file.use(data, name)))
+        # The default needs no file to be the one in use; the embedded model does.
+        is_news = name != config_file.DEFAULT
+        change = profiles.change_config(lambda data: config_file.use(data, name), create=is_news)
+        _note(runtime, change)
 
 
 def _list_profiles(runtime: Runtime, *, as_json: bool) -> None:

@@ -3,11 +3,11 @@
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from contextops import delivery, prompt, schema, session, tools
+from contextops import delivery, prompt, session, tools
 from contextops.answer import cost
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
@@ -15,6 +15,9 @@ from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 from contextops.sources import Sources
 from contextops.template import Template
+
+if TYPE_CHECKING:
+    from contextops.schema import Schema
 
 app = alone()
 
@@ -316,9 +319,11 @@ def _sources(runtime: Runtime, encoding: str) -> Sources:
     return Sources(limit=runtime.profile.max_prompt, note=runtime.printer.note, encoding=encoding)
 
 
-def _form(wanted: _Wanted, sources: Sources, max_time: float | None) -> schema.Schema | None:
+def _form(wanted: _Wanted, sources: Sources, max_time: float | None) -> "Schema | None":
     if wanted.schema_file is None:
         return None
+    from contextops import schema
+
     return schema.read(wanted.schema_file, sources, max_time)
 
 
@@ -348,7 +353,7 @@ def _answer(
     conversation: session.Conversation,
     body: dict[str, Any],
     wanted: _Wanted,
-    form: schema.Schema | None,
+    form: "Schema | None",
     *,
     allow_truncated: bool,
 ) -> dict[str, Any]:
@@ -367,7 +372,12 @@ def _answer(
             printer = stack.enter_context(delivery.to_file(printer, wanted.output))
         stack.enter_context(printer.waiting())
         ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=wanted.is_whole)
-        answer = schema.ask(ask, body, form, printer.note) if form else ask(body)
+        if form is None:
+            answer = ask(body)
+        else:
+            from contextops import schema
+
+            answer = schema.ask(ask, body, form, printer.note)
         if conversation.is_kept:
             # Else nobody goes on with it, and 64 MB of it need not be there twice.
             answer = conversation.recorded(answer, body["model"])
@@ -375,7 +385,7 @@ def _answer(
         return deliver(tools.checked(pieces) if wanted.tools_file is not None else pieces, printer)
 
 
-def _asked(form: schema.Schema | None, wanted: _Wanted, sources: Sources) -> dict[str, Any]:
+def _asked(form: "Schema | None", wanted: _Wanted, sources: Sources) -> dict[str, Any]:
     """Give the parameters that ask for a form and offer tools."""
     asked: dict[str, Any] = {}
     if form is not None:
