@@ -59,10 +59,15 @@ def deployed(request, provider, tmp_path_factory) -> Iterator[real.OpenWebUI]:
 
 
 @pytest.fixture
-def openwebui(deployed, provider) -> real.OpenWebUI:
+def openwebui(deployed, provider, command) -> real.OpenWebUI:
     """Have both run as they are meant to, whatever the test before has done to them."""
     provider.ready()
     deployed.ready()
+    # It keeps for a while the list that it was given when the provider was away.
+    access = deployed.admin
+    known = {"CONTEXTOPS_BASE_URL": access.base_url, "CONTEXTOPS_API_KEY": access.api_key}
+    told = command("models", "check", "--refresh", "--wait", "60s", real.MODEL, env=known)
+    assert told.status == 0, told.stderr
     return deployed
 
 
