@@ -72,6 +72,11 @@ class Core:
         assert (told.status, told.stderr) == (0, "")
         assert told.stdout.strip()
 
+    def test_a_conversation_in_a_pipe(self, ask):
+        told = ask("chat", "repl", "--max-tokens", "8", stdin="Say hello.\nAgain.\n")
+        assert (told.status, told.stderr) == (0, "")
+        assert len(told.stdout.strip().splitlines()) >= 2
+
     def test_streamed_or_not_the_document_is_the_same(self, ask):
         streamed, whole = (
             json.loads(ask("chat", "send", "--json", *SHORT, form, "Say hello.").stdout)
