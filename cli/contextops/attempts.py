@@ -104,8 +104,7 @@ class Attempts:
         """Wait for the next attempt; not where that is one too many, or too long."""
         if attempt > self._retries or delay > retry.MAX_WAIT or not deadlines.allow(delay):
             return False
-        told = ": ".join(part for part in (failure.what, failure.why) if part)
-        self._note(f"{told}; trying again in {delay:.1f} s")
+        self._note(f"{failure.told}; trying again in {delay:.1f} s")
         time.sleep(delay)
         return True
 

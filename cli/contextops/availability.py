@@ -217,7 +217,7 @@ def waited(
         left = last_start - clock()
         if left <= 0:
             break
-        tell(f"waiting: {': '.join(part for part in (failure.what, failure.why) if part)}")
+        tell(f"waiting: {failure.told}")
         sleep(min(left, max(pause, failure.retry_after or 0.0)))
         later = poll(end - clock())
         if clock() >= end and any(isinstance(each.failure, TimedOut) for each in later):

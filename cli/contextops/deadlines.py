@@ -43,6 +43,11 @@ def interrupted(limit: float | None, elapsed: float) -> Iterator[None]:
         signal.signal(alarm, before)
 
 
+def shortest(*limits: float) -> float:
+    """Give the shortest of some limits, of which 0 is none."""
+    return min((limit for limit in limits if limit), default=0.0)
+
+
 class Deadlines:
     """Keep the four limits of a request; all in seconds, 0 is no limit.
 

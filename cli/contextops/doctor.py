@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 from contextops import catalogue, config_file, jsontext, profiles, reach
 from contextops.availability import failure_of, judge, with_hints
 from contextops.config_file import Exposed
-from contextops.deadlines import METADATA_MAX_TIME
+from contextops.deadlines import METADATA_MAX_TIME, shortest
 from contextops.errors import (
     AuthFailure,
     BadResponse,
@@ -21,6 +20,7 @@ from contextops.errors import (
     ServerFailure,
     TlsFailure,
 )
+from contextops.settings import ip_address
 
 if TYPE_CHECKING:
     from contextops.client import Client
@@ -131,7 +131,7 @@ class Examination:
 
     def _look_at_dns(self) -> str:
         setting, host, port = self._next_host()
-        if _is_address(host):
+        if ip_address(host):
             raise NotThere(f"{host} is an address")
         found = reach.addresses(host, port, self._time_to_connect(), setting)
         return f"{host} is {', '.join(found)}"
@@ -150,8 +150,7 @@ class Examination:
         return setting, parts.hostname or "", parts.port or default
 
     def _time_to_connect(self) -> float:
-        limits = (self._profile().connect_timeout, self._left())
-        return min((limit for limit in limits if limit), default=0.0)
+        return shortest(self._profile().connect_timeout, self._left())
 
     def _require_server(self) -> None:
         if self._profile().is_local:
@@ -248,16 +247,6 @@ class Examination:
         if (failure := failure_of(verdicts)) is not None:
             raise failure
         return f"{len(ids)}, {model} among them"
-
-
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False
 
 
 def _at(body: bytes, name: str) -> Any:

@@ -69,8 +69,12 @@ class Failure(_Partial, Exception):
     @property
     def message(self) -> str:
         """Join what, why and remedy as ``WHAT: WHY; REMEDY``."""
-        told = ": ".join(part for part in (self.what, self.why) if part)
-        return "; ".join(part for part in (told, self.remedy) if part)
+        return "; ".join(part for part in (self.told, self.remedy) if part)
+
+    @property
+    def told(self) -> str:
+        """Join what and why, for who is not to do anything about it."""
+        return ": ".join(part for part in (self.what, self.why) if part)
 
 
 def reason(error: OSError | ValueError) -> str:

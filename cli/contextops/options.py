@@ -42,9 +42,13 @@ def _headers(ctx: typer.Context, _option: Any, values: tuple[str, ...] | None) -
         ctx.obj.typed.setdefault("headers", {})[name.strip()] = value.strip()
 
 
+def _require_one_of(choices: Sequence[str], value: str | None) -> None:
+    if value is not None and value not in choices:
+        raise typer.BadParameter(f"choose from {', '.join(choices)}.")
+
+
 def _color(ctx: typer.Context, option: Any, value: str | None) -> None:
-    if value is not None and value not in COLORS:
-        raise typer.BadParameter(f"choose from {', '.join(COLORS)}.")
+    _require_one_of(COLORS, value)
     _display(ctx, option, value)
 
 
@@ -266,8 +270,7 @@ def need(*pairs: tuple[bool, str, bool, str]) -> None:
 
 
 def _report(value: str | None) -> str | None:
-    if value is not None and value not in FORMATS:
-        raise typer.BadParameter(f"choose from {', '.join(FORMATS)}.")
+    _require_one_of(FORMATS, value)
     return value
 
 

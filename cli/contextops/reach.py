@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from contextops.errors import TimedOut, Unreachable, reason
 
-# The share of the time for one address, so that a dead one leaves some for the next.
-_SHARE_OF_ONE_ADDRESS = 0.4
+SHARE_OF_ONE_ADDRESS = 0.4
+"""The share of the time to connect for one address, so that a dead one leaves some for the next."""
 
 Found = TypeVar("Found")
 
@@ -42,7 +42,7 @@ def connection(host: str, port: int, timeout: float, setting: str) -> str:
     """Connect and hang up; gives the address that took it, or raises ``Unreachable``."""
 
     def connect() -> str:
-        for_one = timeout * _SHARE_OF_ONE_ADDRESS or None
+        for_one = timeout * SHARE_OF_ONE_ADDRESS or None
         with socket.create_connection((host, port), for_one) as taken:
             return str(taken.getpeername()[0])
 

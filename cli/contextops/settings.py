@@ -153,7 +153,7 @@ def _split_url(text: str, *, schemes: Mapping[str, int]) -> tuple[str, str, int,
 
 def _host(host: str) -> str:
     if host.startswith("["):
-        address = _ip_address(host[1:-1].replace("%25", "%"))
+        address = ip_address(host[1:-1].replace("%25", "%"))
         if address is None or address.version == 4:
             raise ValueError("what stands in brackets is an IPv6 address")
         return f"[{address}]".replace("%", "%25")
@@ -177,7 +177,8 @@ def _explicit_port(scheme: str, port: int) -> str:
     return "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
 
 
-def _ip_address(text: str) -> Any:
+def ip_address(text: str) -> Any:
+    """Read an IPv4 or IPv6 address; None for a name."""
     import ipaddress
 
     try:
@@ -220,7 +221,7 @@ def is_private_host(host: str) -> bool:
 def _is_private_address(host: str) -> bool:
     import ipaddress
 
-    address = _ip_address(host)
+    address = ip_address(host)
     if address is None:
         return False
     # 198.51.100.1 is as public when it is written as ::ffff:198.51.100.1.
@@ -234,7 +235,7 @@ def needs_no_proxy(origin: Origin, exempt: str) -> bool:
     What the list has in no known form names nobody.
     """
     host = origin.host.strip("[]").replace("%25", "%").removesuffix(".")
-    ip = _ip_address(host)
+    ip = ip_address(host)
     is_loopback = ip.is_loopback if ip else host.endswith(".localhost") or host == "localhost"
     return bool(is_loopback) or any(
         _is_exempt(host, ip, origin.port, entry) for entry in re.split(r"[,\s]+", exempt.lower())

@@ -31,6 +31,7 @@ from contextops.errors import (
     Truncated,
     Unreachable,
 )
+from contextops.reach import SHARE_OF_ONE_ADDRESS
 from contextops.refusal import MAX_WORDS, USE_TLS
 
 # How far the thread may read ahead of whoever writes to a slow pipe: each byte of it is held
@@ -38,8 +39,6 @@ from contextops.refusal import MAX_WORDS, USE_TLS
 _READ_AHEAD = 1 << 18
 # What is sent at once: the library copies what is left of it each time the network takes some.
 _BLOCK = 1 << 16
-# The share of the connect timeout for one address, so that a dead one leaves time for the next.
-_SHARE_OF_ONE_ADDRESS = 0.4
 # Seconds for each step of a handshake that only asks whether TLS is spoken.
 _PROBE = 2.0
 
@@ -117,7 +116,7 @@ class Transport:
     """Send requests to one server over one route."""
 
     def __init__(self, origin: str, route: Route, *, connect: float, write: float) -> None:
-        per_address = connect * _SHARE_OF_ONE_ADDRESS or None
+        per_address = connect * SHARE_OF_ONE_ADDRESS or None
         # Reading has no limit here: it is the deadlines' to wait.
         self._timeout = httpx.Timeout(None, connect=per_address, write=write or None)
         with _explained(origin):

@@ -1,9 +1,50 @@
-"""``contextops chat``: ask a model."""
+"""``contextops chat``: ask a model, and the flags and the conversation that both ways share."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+import typer
+
+from contextops import session
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
 from contextops.options import group
+from contextops.profiles import state_folder
+from contextops.runtime import Runtime
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="ID", help="The model to ask.  [the only one offered]"),
+]
+System = Annotated[
+    str | None,
+    typer.Option("--system", "-s", metavar="TEXT", help="The system message, or @FILE."),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option("--temperature", "-t", metavar="NUMBER", help="How random; 0 is the least."),
+]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="Any other parameter of the API, e.g. top_p=0.9; may be given again.",
+    ),
+]
+SessionName = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        metavar="NAME",
+        help="Go on with this conversation, and keep it; a path ends in .jsonl.",
+    ),
+]
+Reasoning = Annotated[
+    bool, typer.Option("--reasoning", help="Show on stderr what the model thinks first.")
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Render no Markdown on a terminal.")]
+Raw = Annotated[
+    bool, typer.Option("--raw", help="Give a terminal the text unchanged, control codes too.")
+]
 
 
 class _Chat(Loading):
@@ -13,3 +54,11 @@ class _Chat(Loading):
 
 
 app = group("chat", SUMMARIES["chat"], cls=_Chat)
+
+
+def conversation(runtime: Runtime, *, typed_system: bool) -> session.Conversation:
+    """Take up the session of the profile, or begin a conversation that nobody keeps."""
+    name = runtime.profile.session
+    path = None if name is None else session.path_of(name, state_folder())
+    system = runtime.profile.system
+    return session.Conversation(path=path, system=system, typed_system=typed_system)

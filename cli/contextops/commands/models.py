@@ -10,7 +10,7 @@ import typer
 
 from contextops import catalogue, delivery, report
 from contextops.commands import SUMMARIES
-from contextops.deadlines import METADATA_MAX_TIME
+from contextops.deadlines import METADATA_MAX_TIME, shortest
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import (
     AsJson,
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 app = group("models", SUMMARIES["models"])
 
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="Have the server ask its providers again first.")
+]
+
 
 @app.command("list", cls=OnlineCommand)
 def list_models(
@@ -43,9 +47,7 @@ def list_models(
             show_default=False,
         ),
     ] = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Have the server ask its providers again first.")
-    ] = False,
+    refresh: Refresh = False,
     as_json: AsJson = False,
     as_json_lines: AsJsonLines = False,
 ) -> None:
@@ -99,9 +101,7 @@ def check_models(
             help="Ask again until it is so, at most for so long; a refused key ends it.",
         ),
     ] = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Have the server ask its providers again first.")
-    ] = False,
+    refresh: Refresh = False,
     form: AsReport = None,
     as_json: AsJson = False,
 ) -> None:
@@ -156,11 +156,10 @@ def check_models(
 
 def _limit(max_time: float | None, left: float) -> float:
     """Give the seconds that a poll may take, of those that are left to wait; 0 is no limit."""
-    limits = [METADATA_MAX_TIME if max_time is None else max_time]
-    if left:
-        # However short the wait: a poll is a poll.
-        limits.append(max(left, 1.0))
-    return min((limit for limit in limits if limit), default=0.0)
+    # However short the wait: a poll is a poll.
+    return shortest(
+        METADATA_MAX_TIME if max_time is None else max_time, max(left, 1.0) if left else 0.0
+    )
 
 
 def _masked(model: str | None, printer: Printer) -> str | None:

@@ -14,6 +14,17 @@ import typer
 
 from contextops import __version__, delivery, profiles, prompt, repl_commands, session
 from contextops.answer import Piece
+from contextops.commands.chat import (
+    Model,
+    Param,
+    Plain,
+    Raw,
+    Reasoning,
+    SessionName,
+    System,
+    Temperature,
+    conversation,
+)
 from contextops.config_file import run_editor
 from contextops.dialogue import Dialogue, Form
 from contextops.errors import ConfigFailure, Failure, ModelNotFound
@@ -40,52 +51,21 @@ _PATIENCE = 0.2
 @app.command("repl", cls=OnlineCommand)
 def repl(
     ctx: typer.Context,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", metavar="ID", help="The model to ask.  [the only one offered]"
-        ),
-    ] = None,
-    system: Annotated[
-        str | None,
-        typer.Option("--system", "-s", metavar="TEXT", help="The system message, or @FILE."),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", "-t", metavar="NUMBER", help="How random; 0 is the least."),
-    ] = None,
+    model: Model = None,
+    system: System = None,
+    temperature: Temperature = None,
     max_tokens: Annotated[
         int | None,
         typer.Option("--max-tokens", metavar="N", min=1, help="Stop each answer after N tokens."),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            metavar="NAME=VALUE",
-            help="Any other parameter of the API, e.g. top_p=0.9; may be given again.",
-        ),
-    ] = None,
-    session_name: Annotated[
-        str | None,
-        typer.Option(
-            "--session",
-            metavar="NAME",
-            help="Go on with this conversation, and keep it; a path ends in .jsonl.",
-        ),
-    ] = None,
+    param: Param = None,
+    session_name: SessionName = None,
     usage: Annotated[
         bool, typer.Option("--usage", help="Print token counts after each answer, on stderr.")
     ] = False,
-    reasoning: Annotated[
-        bool, typer.Option("--reasoning", help="Show on stderr what the model thinks first.")
-    ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Render no Markdown on a terminal.")
-    ] = False,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Give a terminal the text unchanged, control codes too.")
-    ] = False,
+    reasoning: Reasoning = False,
+    plain: Plain = False,
+    raw: Raw = False,
     fail_fast: Annotated[
         bool,
         typer.Option("--fail-fast", help="Not at a terminal: end with the first turn that fails."),
@@ -115,7 +95,7 @@ def repl(
         reader = _reader(runtime, around)
         dialogue = Dialogue(
             partial(_ask, runtime),
-            _conversation(runtime, typed_system=system is not None),
+            conversation(runtime, typed_system=system is not None),
             model=_model(runtime, is_person=reader.is_person),
             params=runtime.profile.params,
             printer=printer,
@@ -159,13 +139,6 @@ def _ask(
     runtime.client.begin()
     body = prompt.body(model=model, messages=messages, params=params, stream=True, shows_usage=True)
     return runtime.client.chat(body)
-
-
-def _conversation(runtime: Runtime, *, typed_system: bool) -> session.Conversation:
-    name = runtime.profile.session
-    path = None if name is None else session.path_of(name, state_folder())
-    system = runtime.profile.system
-    return session.Conversation(path=path, system=system, typed_system=typed_system)
 
 
 def _model(runtime: Runtime, *, is_person: bool) -> str | None:

@@ -9,9 +9,19 @@ import typer
 
 from contextops import delivery, prompt, session, tools
 from contextops.answer import cost
+from contextops.commands.chat import (
+    Model,
+    Param,
+    Plain,
+    Raw,
+    Reasoning,
+    SessionName,
+    System,
+    Temperature,
+    conversation,
+)
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
-from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 from contextops.sources import Sources
 from contextops.template import Template
@@ -33,32 +43,14 @@ def send(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", metavar="ID", help="The model to ask.  [the only one offered]"
-        ),
-    ] = None,
-    system: Annotated[
-        str | None,
-        typer.Option("--system", "-s", metavar="TEXT", help="The system message, or @FILE."),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", "-t", metavar="NUMBER", help="How random; 0 is the least."),
-    ] = None,
+    model: Model = None,
+    system: System = None,
+    temperature: Temperature = None,
     max_tokens: Annotated[
         int | None,
         typer.Option("--max-tokens", metavar="N", min=1, help="Stop after N tokens."),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            metavar="NAME=VALUE",
-            help="Any other parameter of the API, e.g. top_p=0.9; may be given again.",
-        ),
-    ] = None,
+    param: Param = None,
     files: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,14 +71,7 @@ def send(
             help="Send this JSON array of messages first; '-': standard input.",
         ),
     ] = None,
-    session_name: Annotated[
-        str | None,
-        typer.Option(
-            "--session",
-            metavar="NAME",
-            help="Go on with this conversation, and keep it; a path ends in .jsonl.",
-        ),
-    ] = None,
+    session_name: SessionName = None,
     template: Annotated[
         str | None,
         typer.Option(
@@ -157,15 +142,9 @@ def send(
         typer.Option("--allow-truncated", help="Exit 0 also when a limit cut the answer."),
     ] = False,
     usage: Annotated[bool, typer.Option("--usage", help="Print token counts on stderr.")] = False,
-    reasoning: Annotated[
-        bool, typer.Option("--reasoning", help="Show on stderr what the model thinks first.")
-    ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Render no Markdown on a terminal.")
-    ] = False,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Give a terminal the text unchanged, control codes too.")
-    ] = False,
+    reasoning: Reasoning = False,
+    plain: Plain = False,
+    raw: Raw = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the request's body and send nothing.")
     ] = False,
@@ -223,21 +202,19 @@ def send(
         sources = _sources(runtime, encoding)
         form = _form(wanted, sources, runtime.profile.max_time)
         asked = _asked(form, wanted, sources)
-        conversation = _conversation(runtime, messages, sources, typed_system=system is not None)
-        _ask(conversation, given, sources, template_in_use, fields)
+        talk = _begun(runtime, messages, sources, typed_system=system is not None)
+        _ask(talk, given, sources, template_in_use, fields)
         body = prompt.body(
             model=_offline_model(runtime) if dry_run else runtime.model,
-            messages=conversation.messages(),
+            messages=talk.messages(),
             params={**runtime.profile.params, **asked},
             stream=stream,
-            shows_usage=usage or as_json or as_json_lines or conversation.is_kept,
+            shows_usage=usage or as_json or as_json_lines or talk.is_kept,
         )
         if dry_run:
             _show_request(runtime, body, as_curl=curl)
             return
-        response = _answer(
-            runtime, conversation, body, wanted, form, allow_truncated=allow_truncated
-        )
+        response = _answer(runtime, talk, body, wanted, form, allow_truncated=allow_truncated)
         if usage:
             runtime.printer.usage(cost(response))
 
@@ -328,13 +305,13 @@ def _form(wanted: _Wanted, sources: Sources, max_time: float | None) -> "Schema 
 
 
 def _ask(
-    conversation: session.Conversation,
+    talk: session.Conversation,
     given: _Given,
     sources: Sources,
     template: Template | None,
     fields: dict[str, str],
 ) -> None:
-    """Gather the prompt and put it to the conversation."""
+    """Gather the prompt and put it to the talk."""
     text = prompt.gather(
         given.words,
         given.files,
@@ -343,14 +320,14 @@ def _ask(
         has_more=_speaks(template),
     )
     text = _filled(template, fields, text, has_images=bool(given.images))
-    prompt.require(text, has_more=bool(given.images or conversation.stands_alone))
+    prompt.require(text, has_more=bool(given.images or talk.stands_alone))
     if text or given.images:
-        conversation.ask(prompt.content(text, given.images, sources))
+        talk.ask(prompt.content(text, given.images, sources))
 
 
 def _answer(
     runtime: Runtime,
-    conversation: session.Conversation,
+    talk: session.Conversation,
     body: dict[str, Any],
     wanted: _Wanted,
     form: "Schema | None",
@@ -378,9 +355,9 @@ def _answer(
             from contextops import schema
 
             answer = schema.ask(ask, body, form, printer.note)
-        if conversation.is_kept:
+        if talk.is_kept:
             # Else nobody goes on with it, and 64 MB of it need not be there twice.
-            answer = conversation.recorded(answer, body["model"])
+            answer = talk.recorded(answer, body["model"])
         pieces = stack.enter_context(closing(answer))
         return deliver(tools.checked(pieces) if wanted.tools_file is not None else pieces, printer)
 
@@ -422,22 +399,18 @@ def _filled(
     return template.fill(values, text)
 
 
-def _conversation(
+def _begun(
     runtime: Runtime, messages: str | None, sources: Sources, *, typed_system: bool
 ) -> session.Conversation:
     """Take up what comes before the prompt: messages of a file, a session, or nothing."""
-    system = runtime.profile.system
     template = runtime.profile.template
     # A template is typed, and so is what it says.
     typed_system = typed_system or bool(template and template.says_system)
     if messages is not None:
         given = prompt.read_messages(messages, sources)
+        system = runtime.profile.system
         return session.Conversation(given=given, system=system, typed_system=typed_system)
-    name = runtime.profile.session
-    if name is None:
-        return session.Conversation(system=system, typed_system=typed_system)
-    path = session.path_of(name, state_folder())
-    return session.Conversation(path=path, system=system, typed_system=typed_system)
+    return conversation(runtime, typed_system=typed_system)
 
 
 def _offline_model(runtime: Runtime) -> str:
