@@ -14,6 +14,7 @@ import pytest
 
 from contextops import store
 from contextops.errors import ConfigFailure, OutputFailure
+from system_spy import Spy
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
@@ -31,31 +32,6 @@ def mode(path):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-class Spy:
-    """Stand between the module and the system: note the calls, and let the k-th one fail."""
-
-    def __init__(self, fail_at=None, error=None):
-        self.calls = []
-        self._fail_at = fail_at
-        self._error = error or OSError(errno.ENOSPC, "No space left on device")
-        self._real = store.System()
-
-    def __getattr__(self, name):
-        real = getattr(self._real, name)
-
-        def call(*arguments):
-            self.calls.append((name, *arguments))
-            if len(self.calls) - 1 == self._fail_at:
-                raise self._error
-            return real(*arguments)
-
-        return call
-
-    @property
-    def verbs(self):
-        return [call[0] for call in self.calls]
 
 
 # --- replace ---

@@ -13,6 +13,7 @@ import pytest
 
 from contextops import store
 from shapes import KEY, OpenWebUI
+from system_spy import Spy
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="has other calls, in another order")
 
@@ -20,46 +21,18 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")
 
 
-class Failing:
-    """Stand between the store and the system, count the calls, and let one of them fail."""
-
-    def __init__(self, at: int, error: OSError) -> None:
-        self.count = 0
-        self._at = at
-        self._error = error
-        self._real = store.System()
-
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        real = getattr(self._real, name)
-
-        def call(*arguments: object) -> object:
-            self.count += 1
-            if self.count == self._at:
-                if name == "close":
-                    # One that fails has closed all the same, and the lock with it.
-                    real(*arguments)
-                raise self._error
-            return real(*arguments)
-
-        return call
-
-    @property
-    def has_failed(self) -> bool:
-        return self.count >= self._at
-
-
 @pytest.fixture(params=[FULL, BROKEN], ids=["full", "broken"])
-def each_call(request, monkeypatch) -> Callable[[], Iterator[Failing]]:
+def each_call(request, monkeypatch) -> Callable[[], Iterator[Spy]]:
     """Go through the calls of a command, until one run of it is through without a fault."""
 
-    def each() -> Iterator[Failing]:
-        for at in range(1, 200):
-            failing = Failing(at, request.param)
-            monkeypatch.setattr(store, "system", failing)
-            yield failing
+    def each() -> Iterator[Spy]:
+        for at in range(200):
+            spy = Spy(fail_at=at, error=request.param)
+            monkeypatch.setattr(store, "system", spy)
+            yield spy
             monkeypatch.setattr(store, "system", store.System())
-            if not failing.has_failed:
-                assert at > 5
+            if len(spy.calls) <= at:
+                assert at > 4
                 return
         pytest.fail("it never came to its end")
 
@@ -75,13 +48,13 @@ def stray(folder: Path) -> list[str]:
 def test_a_setting_is_kept_or_it_is_said_that_it_is_not(run, home, each_call):
     run("config", "set", "api_key", "-", input=KEY)
     path = home / ".config/contextops/config.toml"
-    for number, failing in enumerate(each_call()):
+    for number, spy in enumerate(each_call()):
         before = path.read_bytes()
         told = run("config", "set", "retries", str(number))
         kept = tomllib.loads(path.read_text())["profiles"]["default"]
         assert kept["api_key"] == KEY
         if told.status == 0:
-            assert kept["retries"] == number, f"call {failing.count}"
+            assert kept["retries"] == number, f"call {spy.calls[-1]}"
         else:
             assert told.status in (3, 23)
             assert told.stderr.startswith("contextops: ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from shapes import KEY
@@ -20,3 +22,23 @@ def exported(monkeypatch):
         return server
 
     return export
+
+
+@pytest.fixture
+def path(home):
+    """Give where the config file is; the folder is not made."""
+    below = "AppData" if sys.platform == "win32" else ".config"
+    return home / below / "contextops" / "config.toml"
+
+
+@pytest.fixture
+def stored(path):
+    """Write the config file."""
+
+    def write(text, mode=0o600):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+        return path
+
+    return write

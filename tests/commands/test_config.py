@@ -24,24 +24,6 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files an
 KEY = "sk-CANARY0123456789"
 
 
-@pytest.fixture
-def path(home):
-    """Give where the config file is; the folder is not made."""
-    below = "AppData" if sys.platform == "win32" else ".config"
-    return home / below / "contextops" / "config.toml"
-
-
-@pytest.fixture
-def stored(path):
-    def write(text):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o600)
-        return path
-
-    return write
-
-
 def read(path):
     return tomllib.loads(path.read_text())
 

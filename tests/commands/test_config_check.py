@@ -25,20 +25,6 @@ CHECKS = [
 ]
 
 
-@pytest.fixture
-def config(home):
-    """Write the config file."""
-
-    def write(text, mode=0o600):
-        path = home / ".config" / "contextops" / "config.toml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(mode)
-        return path
-
-    return write
-
-
 def rows(told):
     """Give the state and the detail of each check."""
     lines = [line.split(" ", 2) for line in told.stdout.splitlines()]
@@ -47,9 +33,9 @@ def rows(told):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_all_is_well(run, serve, config, version):
+def test_all_is_well(run, serve, stored, version):
     server = serve(OpenWebUI(version))
-    path = config(
+    path = stored(
         f"[profiles.default]\nbase_url = '{server.url}'\napi_key = '{KEY}'\nmodel = 'ctx-small'\n"
     )
     told = run("config", "check")
@@ -106,16 +92,16 @@ def test_a_name_that_nobody_knows_is_7(run, monkeypatch):
     assert "contextops: cannot resolve no-such-host.invalid: " in told.stderr
 
 
-def test_a_broken_file_is_3_with_its_line(run, config):
-    config("[profiles.default]\nmodel = \n")
+def test_a_broken_file_is_3_with_its_line(run, stored):
+    stored("[profiles.default]\nmodel = \n")
     told = run("config", "check")
     assert told.status == 3
     assert rows(told)["file"] == ("failed", "config")
     assert "line 2" in told.stderr
 
 
-def test_a_key_that_others_can_read_is_a_matter_of_permissions(run, config):
-    path = config(f"[profiles.default]\napi_key = '{KEY}'\n", 0o644)
+def test_a_key_that_others_can_read_is_a_matter_of_permissions(run, stored):
+    path = stored(f"[profiles.default]\napi_key = '{KEY}'\n", 0o644)
     told = run("config", "check")
     assert told.status == 3
     found = rows(told)
@@ -130,8 +116,8 @@ def test_a_file_that_was_named_must_be_there(run, monkeypatch, tmp_path):
     assert (told.status, rows(told)["file"][0]) == (3, "failed")
 
 
-def test_an_unknown_profile_is_3(run, config):
-    config("[profiles.work]\nmodel = 'm'\n")
+def test_an_unknown_profile_is_3(run, stored):
+    stored("[profiles.work]\nmodel = 'm'\n")
     told = run("config", "check", "--profile", "wrk")
     assert (told.status, rows(told)["profile"][0]) == (3, "failed")
     assert "the config file has work" in told.stderr
@@ -224,11 +210,11 @@ def test_no_key_where_one_is_wanted_is_4(run, serve, exported, monkeypatch):
     assert "contextops config set api_key -" in told.stderr
 
 
-def test_a_key_command_that_fails_is_3(run, serve, exported, config, monkeypatch):
+def test_a_key_command_that_fails_is_3(run, serve, exported, stored, monkeypatch):
     server = exported(serve(OpenWebUI()))
     monkeypatch.delenv("CONTEXTOPS_API_KEY")
     monkeypatch.delenv("CONTEXTOPS_BASE_URL")
-    config(f"[profiles.default]\nbase_url = '{server.url}'\napi_key_command = ['false']\n")
+    stored(f"[profiles.default]\nbase_url = '{server.url}'\napi_key_command = ['false']\n")
     told = run("config", "check")
     assert (told.status, rows(told)["key"]) == (3, ("failed", "config"))
 

@@ -15,18 +15,6 @@ from shapes import KEY, VERSIONS, OpenWebUI, Reference, detail, http, json_answe
 pytestmark = pytest.mark.usefixtures("home")
 
 
-@pytest.fixture
-def exported(monkeypatch):
-    """Export the address of a server and its key."""
-
-    def export(server, key=KEY):
-        monkeypatch.setenv("CONTEXTOPS_BASE_URL", server.url)
-        monkeypatch.setenv("CONTEXTOPS_API_KEY", key)
-        return server
-
-    return export
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_pipe_gets_one_id_a_line_in_the_servers_order(run, serve, exported, version):
     exported(serve(OpenWebUI(version)))

@@ -22,23 +22,6 @@ params = { temperature = 0, seed = 7 }
 
 
 @pytest.fixture
-def path(home):
-    below = "AppData" if sys.platform == "win32" else ".config"
-    return home / below / "contextops" / "config.toml"
-
-
-@pytest.fixture
-def stored(path):
-    def write(text):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o600)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def sent(run):
     """Give the body that would be sent, or fail with what was said."""
 
