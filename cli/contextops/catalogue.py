@@ -89,5 +89,9 @@ def remember(folder: Path, profile: str, ids: Iterable[str]) -> None:
         return
     lines = "".join(f"{each}\n" for each in ids if each.isprintable() and each[:1] not in ("", "-"))
     path = folder / "models" / profile
-    with suppress(Failure), store.locked(path, wait=0.0):
-        store.replace(path, lines.encode())
+    with suppress(Failure, OSError):
+        if path.is_file() and path.read_bytes() == lines.encode():
+            # Most lists are the last one: no lock, and nothing to wait for on the disk.
+            return
+        with store.locked(path, wait=0.0):
+            store.replace(path, lines.encode())
