@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 import engines
-from contextops import local
 from contextops.errors import ConfigFailure, ServerFailure, TimedOut
+from contextops.local import engine as local
 from deaths import SIGNALS
 from engines import GGUF, StandIn, runs, until
 

@@ -12,7 +12,7 @@ from contextops.profiles import Profile, resolve
 
 if TYPE_CHECKING:
     from contextops.client import Client
-    from contextops.local import Engine
+    from contextops.local.engine import Engine
 
 
 class Runtime:
@@ -100,7 +100,7 @@ class Runtime:
     @cached_property
     def _engine(self) -> Engine:
         """Start the embedded model, for this command only."""
-        from contextops.local import running_engine
+        from contextops.local.engine import running_engine
 
         engine = running_engine(
             self.profile.local_model,
@@ -111,7 +111,7 @@ class Runtime:
 
     def local_model(self) -> str:
         """Check the model's name here, before the engine is started: it answers to any."""
-        from contextops.local import default_model_file, model_id
+        from contextops.local.engine import default_model_file, model_id
 
         name = model_id(self.profile.local_model or default_model_file())
         chosen = self.profile.model

