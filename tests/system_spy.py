@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from contextops import store
+from contextops import files
 
 
 class Spy:
@@ -14,7 +14,7 @@ class Spy:
         self.calls = []
         self._fail_at = fail_at
         self._error = error or OSError(errno.ENOSPC, "No space left on device")
-        self._real = store.System()
+        self._real = files.System()
 
     def __getattr__(self, name):
         real = getattr(self._real, name)

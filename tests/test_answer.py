@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.answer import Answer, Done, Piece, Reasoning, Text, ToolCall
 from contextops.client import Client
 from contextops.errors import Failure
@@ -25,7 +25,7 @@ PLENTY = 1 << 20
 
 
 def events(*said: Any) -> list[Event]:
-    return [Event(each if isinstance(each, str) else jsontext.dumps(each)) for each in said]
+    return [Event(each if isinstance(each, str) else strict_json.dumps(each)) for each in said]
 
 
 def taken(*said: Any, answer: Answer | None = None) -> list[Piece]:
@@ -159,7 +159,7 @@ def test_what_came_before_a_failure_is_given(bad: Any, proof: list[Any]):
 
 def test_the_last_event_may_be_cut():
     answer = Answer(PLENTY)
-    cut = jsontext.dumps(chunk("two"))[:-5]
+    cut = strict_json.dumps(chunk("two"))[:-5]
     assert texts(answer.take(events(chunk("one"), cut), at_end=True)) == "one"
     assert judged(answer) == 18
 
@@ -295,7 +295,7 @@ def test_half_a_pair_is_a_replacement():
     broken = '{"choices": [{"delta": {"content": "a\\ud83d"}}]}'
     answer = Answer(PLENTY)
     assert taken(broken, answer=answer) == [Text("a\ufffd")]
-    jsontext.dumps(answer.response()).encode()
+    strict_json.dumps(answer.response()).encode()
 
 
 # Tool calls -------------------------------------------------------------------------------------
@@ -504,7 +504,7 @@ def test_any_events_are_an_answer_or_a_failure_of_ours(said: list[Any]):
         failed = failure.status
     assert failed in (0, 8, 50)
     response = answer.response()
-    jsontext.dumps(response).encode()
+    strict_json.dumps(response).encode()
     first = [choice for choice in response["choices"] if choice["index"] == 0]
     assert texts(pieces) == "".join(choice["message"]["content"] or "" for choice in first)
     assert judged(answer) in ((18,) if failed else (0, 18))
@@ -533,7 +533,7 @@ def outcome(client: Client) -> int:
     *_, done = pieces
     assert isinstance(done, Done)
     assert done.response["contextops"]["complete"] is True
-    jsontext.dumps(done.response).encode()
+    strict_json.dumps(done.response).encode()
     return 0
 
 
@@ -560,7 +560,7 @@ def test_any_stream_is_an_answer_or_a_failure_of_ours(ask):
     with Server(lambda _: stream(*said[-1])) as server:
         client = ask(server)
 
-        @given(st.lists(CHUNKS.map(jsontext.dumps) | st.binary(max_size=20), max_size=3))
+        @given(st.lists(CHUNKS.map(strict_json.dumps) | st.binary(max_size=20), max_size=3))
         @settings(max_examples=20)
         def check(parts: list[str | bytes]) -> None:
             said.append(parts)

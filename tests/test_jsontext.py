@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops import jsontext
+from contextops import strict_json
 from json_values import VALUES
 
 # What a terminal obeys instead of showing it: the contract's list.
@@ -36,7 +36,7 @@ OBEYED = {
     ],
 )
 def test_reads(text: str | bytes, value: Any):
-    assert jsontext.loads(text) == value
+    assert strict_json.loads(text) == value
 
 
 def test_refuses():
@@ -49,7 +49,7 @@ def test_refuses():
         *(b"\xff", b'"\xc3"', b'"\xed\xa0\x80"', '"a"'.encode("utf-16")),
     ):
         with pytest.raises(ValueError, match=r"\S"):
-            jsontext.loads(text)
+            strict_json.loads(text)
 
 
 @pytest.mark.parametrize("depth", [50, 100, 300, 500, 700, 900, 950, 980, 5_000, 100_000])
@@ -57,18 +57,18 @@ def test_refuses():
 def test_what_is_nested_is_refused_or_can_be_walked(leaf: str, depth: int):
     for start, end in (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")):
         try:
-            value = jsontext.loads(start * depth + leaf + end * depth)
+            value = strict_json.loads(start * depth + leaf + end * depth)
         except ValueError:
             assert depth > 50, "no real document is refused"
             continue
         assert depth < 5000
         for indent in (False, True):
-            assert jsontext.loads(jsontext.dumps(value, indent=indent)) == value
+            assert strict_json.loads(strict_json.dumps(value, indent=indent)) == value
 
 
 def test_many_brackets_side_by_side_are_not_deep():
     value = {"data": [{"tags": [], "a": {}} for _ in range(1000)]}
-    assert jsontext.loads(json.dumps(value)) == value
+    assert strict_json.loads(json.dumps(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_many_brackets_side_by_side_are_not_deep():
     ],
 )
 def test_half_a_pair_becomes_a_replacement(text: str, value: Any):
-    assert jsontext.loads(text) == value
+    assert strict_json.loads(text) == value
 
 
 def test_text_without_pairs():
-    assert jsontext.without_surrogates("a\ud83d\N{GRINNING FACE}") == "a\ufffd\N{GRINNING FACE}"
+    assert strict_json.without_surrogates("a\ud83d\N{GRINNING FACE}") == "a\ufffd\N{GRINNING FACE}"
 
 
 @settings(max_examples=60)
@@ -94,18 +94,18 @@ def test_text_without_pairs():
 @example('{"a":' * 300)
 def test_reading_fails_in_one_way_only(text: str | bytes):
     try:
-        value = jsontext.loads(text)
+        value = strict_json.loads(text)
     except ValueError:
         return
     # What was read can be sent and shown.
-    assert jsontext.loads(jsontext.dumps(value).encode("utf-8", "strict")) == value
+    assert strict_json.loads(strict_json.dumps(value).encode("utf-8", "strict")) == value
 
 
 @given(VALUES)
 @settings(max_examples=40)
 def test_reads_what_python_writes(value: Any):
-    assert jsontext.loads(json.dumps(value)) == value
-    assert jsontext.loads(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert strict_json.loads(json.dumps(value)) == value
+    assert strict_json.loads(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(VALUES, st.booleans())
@@ -114,42 +114,42 @@ def test_reads_what_python_writes(value: Any):
 @example({"\x1b\u202e\x85": "\u2028\u2029\x7f"}, True)
 @example({"\x1b\u202e\x85": "\u2028\u2029\x7f"}, False)
 def test_what_is_written_is_read_and_obeyed_by_no_terminal(value: Any, indent: bool):
-    text = jsontext.dumps(value, indent=indent)
+    text = strict_json.dumps(value, indent=indent)
     assert json.loads(text) == value
-    assert jsontext.loads(text) == value
+    assert strict_json.loads(text) == value
     assert not OBEYED & (set(text) - ({"\n"} if indent else set()))
     if not indent:
         assert len(text.splitlines()) == 1
 
 
 def test_is_compact_or_indented():
-    assert jsontext.dumps({"a": [1, "ü"]}) == '{"a":[1,"ü"]}'
-    assert jsontext.dumps({"a": [1]}, indent=True) == '{\n  "a": [\n    1\n  ]\n}'
+    assert strict_json.dumps({"a": [1, "ü"]}) == '{"a":[1,"ü"]}'
+    assert strict_json.dumps({"a": [1]}, indent=True) == '{\n  "a": [\n    1\n  ]\n}'
 
 
 def test_half_a_pair_is_written_as_an_escape():
-    assert jsontext.dumps("\ud83d").encode() == b'"\\ud83d"'
+    assert strict_json.dumps("\ud83d").encode() == b'"\\ud83d"'
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_what_is_no_json_is_not_written(number: float):
     with pytest.raises(ValueError, match="JSON"):
-        jsontext.dumps([number])
+        strict_json.dumps([number])
 
 
 @given(VALUES)
 def test_blocks_are_what_is_written_in_one(value):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(jsontext, "_LONG", 3)
-        patched.setattr(jsontext, "_FEW", 2)
-        assert b"".join(jsontext.encoded(value)) == jsontext.dumps(value).encode()
+        patched.setattr(strict_json, "_LONG", 3)
+        patched.setattr(strict_json, "_FEW", 2)
+        assert b"".join(strict_json.encoded(value)) == strict_json.dumps(value).encode()
 
 
 @pytest.mark.parametrize("value", ["é" * 5_000_000, [{"id": "x" * 20}] * 50_000])
 def test_blocks_take_no_memory_of_the_values_size(value):
     tracemalloc.start()
     try:
-        longest = max(map(len, jsontext.encoded(value)))
+        longest = max(map(len, strict_json.encoded(value)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

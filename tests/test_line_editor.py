@@ -14,7 +14,7 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.shortcuts import PromptSession
 
-from contextops import store
+from contextops import files
 from contextops.line_editor import FileHistory, LineEditor, _Completer
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
@@ -73,7 +73,7 @@ def test_before_what_is_secret_is_known_nothing_is_kept(path):
 
 def test_nobody_is_waited_for(path):
     notes: list[str] = []
-    with store.locked(path):
+    with files.locked(path):
         started = time.monotonic()
         history(path, notes).keep("one")
         assert time.monotonic() - started < 2
@@ -126,7 +126,7 @@ def test_the_prompt_does_nothing_to_the_terminal(path, monkeypatch):
 def test_it_is_created_private(path, monkeypatch):
     """There is no moment in which others could open it."""
     modes = []
-    opened = store.system.open
+    opened = files.system.open
 
     def open_file(name, flags, mode=0o777):
         descriptor = opened(name, flags, mode)
@@ -134,7 +134,7 @@ def test_it_is_created_private(path, monkeypatch):
             modes.append(path.stat().st_mode & 0o777)
         return descriptor
 
-    monkeypatch.setattr(store.system, "open", open_file)
+    monkeypatch.setattr(files.system, "open", open_file)
     history(path).keep("one")
     assert modes == [0o600]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextops import jsontext, prompt
+from contextops import prompt, strict_json
 from contextops.errors import InputFailure, UsageFailure
 from contextops.sources import Sources
 from json_values import VALUES
@@ -162,7 +162,7 @@ def messages_in(folder: Path, text: str, read: Sources) -> Any:
     ids="-".join,
 )
 def test_a_message_passes_as_it_is(read, tmp_path, message):
-    told = messages_in(tmp_path, jsontext.dumps([message]), read)
+    told = messages_in(tmp_path, strict_json.dumps([message]), read)
     assert told == [message]
 
 
@@ -181,7 +181,7 @@ def test_a_message_passes_as_it_is(read, tmp_path, message):
 def test_what_is_no_message_is_named_by_its_number(read, tmp_path, message):
     good = {"role": "user", "content": "x"}
     with pytest.raises(InputFailure, match="message 1 of") as failed:
-        messages_in(tmp_path, jsontext.dumps([good, message]), read)
+        messages_in(tmp_path, strict_json.dumps([good, message]), read)
     assert failed.value.status == 26
 
 
@@ -223,7 +223,7 @@ def test_a_parameter_is_json_where_it_is_strictly_json(pair: str, name: str, val
 @given(VALUES)
 @settings(max_examples=40)
 def test_any_value_can_be_typed(value: Any):
-    assert prompt.parameters([f"a={jsontext.dumps(value)}"], {}) == {"a": value}
+    assert prompt.parameters([f"a={strict_json.dumps(value)}"], {}) == {"a": value}
 
 
 def test_flags_of_their_own_are_parameters():

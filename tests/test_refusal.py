@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops import jsontext, refusal
+from contextops import refusal, strict_json
 from contextops.refusal import UnclearAuth, failure, failure_in, status_meant, words
 from json_values import values
 from shapes import compact
@@ -295,7 +295,9 @@ ERRORS = values(
     texts=("Model not found", "429: x", "401: x", "rate limit"),
 )
 BODIES = (
-    st.binary(max_size=60) | ERRORS.map(jsontext.dumps).map(str.encode) | st.text().map(str.encode)
+    st.binary(max_size=60)
+    | ERRORS.map(strict_json.dumps).map(str.encode)
+    | st.text().map(str.encode)
 )
 FIELDS = st.dictionaries(st.sampled_from(["location", "retry-after"]), st.text(max_size=700))
 

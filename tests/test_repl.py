@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contextops import delivery, repl_commands, session, store
+from contextops import delivery, files, repl_commands, session
 from contextops.answer import Done, Text
 from contextops.dialogue import Dialogue, Form
 from contextops.errors import (
@@ -643,16 +643,16 @@ def test_a_session_in_which_nothing_was_said_is_none(talk, tmp_path):
 @pytest.mark.parametrize("leaving", [(), ("/clear",)])
 def test_what_could_not_be_kept_is_kept_on_leaving(talk, tmp_path, monkeypatch, leaving):
     talk("/save s")
-    append = store.append
+    append = files.append
 
     def full(*_: Any) -> None:
         raise OutputFailure("cannot write")
 
     def unchanged(text: str) -> str:
-        monkeypatch.setattr(store, "append", append)
+        monkeypatch.setattr(files, "append", append)
         return text
 
-    monkeypatch.setattr(store, "append", full)
+    monkeypatch.setattr(files, "append", full)
     talk.around.edited = unchanged
     talk("one", "/edit", *leaving)
     assert [said for _, said in kept(tmp_path / "s.jsonl")] == ["one", "echo one"]
@@ -662,7 +662,7 @@ def test_ctrl_c_waits_for_nobody(talk, tmp_path):
     """A part is kept with the next turn where another process has the session open."""
     talk("/save s", "one")
     talk.answers = raising(Signalled(signal.SIGINT), "a part")
-    with store.locked(tmp_path / "s.jsonl"):
+    with files.locked(tmp_path / "s.jsonl"):
         started = time.monotonic()
         with pytest.raises(Signalled):
             talk.dialogue.say("two")
@@ -676,7 +676,7 @@ def test_an_answer_is_shown_before_it_is_kept(talk, monkeypatch, capfd):
     """Its last block too, which is rendered when nothing more can come."""
     talk.dialogue.printer = Printer(color="always")
     shown: list[str] = []
-    monkeypatch.setattr(store, "append", lambda *_: shown.append(capfd.readouterr().out))
+    monkeypatch.setattr(files, "append", lambda *_: shown.append(capfd.readouterr().out))
     talk("/save s", "one")
     assert shown == ["echo one\n"]
 
@@ -697,15 +697,15 @@ def test_where_it_is_kept_is_told(talk, tmp_path, capfd):
 
 def test_what_cannot_be_kept_now_is_kept_with_the_next_turn(talk, tmp_path, monkeypatch):
     talk("/save s")
-    append = store.append
+    append = files.append
 
     def full(*_: Any) -> None:
         raise OutputFailure("cannot write")
 
-    monkeypatch.setattr(store, "append", full)
+    monkeypatch.setattr(files, "append", full)
     assert talk("one", is_person=False) == 23
     assert talk.dialogue.is_answered
-    monkeypatch.setattr(store, "append", append)
+    monkeypatch.setattr(files, "append", append)
     assert talk("two", is_person=False) == 0
     assert [said for _, said in kept(tmp_path / "s.jsonl")] == [
         "one",
@@ -718,24 +718,24 @@ def test_what_cannot_be_kept_now_is_kept_with_the_next_turn(talk, tmp_path, monk
 def test_the_work_of_a_turn_does_not_grow(talk, tmp_path, monkeypatch):
     """As calls and bytes: what is written for a turn is that turn, once."""
     written: list[int] = []
-    append = store.append
+    append = files.append
 
     def counted(path: Path, lines: bytes, wait: float) -> None:
         written.append(len(lines))
         append(path, lines, wait)
 
-    monkeypatch.setattr(store, "append", counted)
+    monkeypatch.setattr(files, "append", counted)
     dumped: list[int] = []
-    from contextops import jsontext
+    from contextops import strict_json
 
-    dumps = jsontext.dumps
+    dumps = strict_json.dumps
 
     def dumping(value: Any, **more: Any) -> str:
         text = dumps(value, **more)
         dumped.append(len(text))
         return text
 
-    monkeypatch.setattr(jsontext, "dumps", dumping)
+    monkeypatch.setattr(strict_json, "dumps", dumping)
     talk("/save s")
     sizes = []
     for _ in range(30):

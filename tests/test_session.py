@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextops import jsontext, session
+from contextops import session, strict_json
 from contextops.answer import Done, Piece, Reasoning, Text
 from contextops.errors import InputFailure, OutputFailure, Truncated, UsageFailure
 from contextops.session import Conversation
@@ -417,7 +417,7 @@ def test_what_is_written_of_it_is_what_it_says(path):
     def ask(word, pieces):
         conversation.ask(word)
         said = conversation.messages()
-        body = b"".join(jsontext.encoded({"model": "m", "messages": said}))
+        body = b"".join(strict_json.encoded({"model": "m", "messages": said}))
         assert json.loads(body) == {"model": "m", "messages": list(said)}
         with suppress(Truncated):
             for _ in conversation.recorded(pieces, "m"):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from contextops import store
+from contextops import files
 from contextops.errors import ConfigFailure, OutputFailure
 from system_spy import Spy
 
@@ -41,7 +41,7 @@ def names(folder):
 def test_a_file_is_made_private_in_private_folders(folder):
     before = os.umask(0)
     try:
-        store.replace(folder / "a" / "b" / "file", b"text")
+        files.replace(folder / "a" / "b" / "file", b"text")
     finally:
         os.umask(before)
     assert (folder / "a/b/file").read_bytes() == b"text"
@@ -56,7 +56,7 @@ def test_a_file_becomes_private_and_a_folder_that_was_there_stays_as_it_is(folde
     file = folder / "file"
     file.write_bytes(b"old")
     file.chmod(0o644)
-    store.replace(file, b"new")
+    files.replace(file, b"new")
     assert (mode(file), mode(folder)) == (0o600, 0o755)
 
 
@@ -70,7 +70,7 @@ def test_a_symbolic_link_is_followed_and_kept(folder, target_exists):
     (folder / "hop").symlink_to("dotfiles/file")
     link = folder / "link"
     link.symlink_to("hop")
-    store.replace(link, b"new")
+    files.replace(link, b"new")
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert names(target.parent) == ["file"]
@@ -84,7 +84,7 @@ def test_what_is_no_file_is_not_replaced_by_one(folder):
     loop.symlink_to("loop")
     for special in (pipe, folder, loop):
         with pytest.raises(OutputFailure):
-            store.replace(special, b"text")
+            files.replace(special, b"text")
     assert names(folder) == ["loop", "pipe"]
 
 
@@ -101,7 +101,7 @@ def test_what_lies_where_the_temporary_file_goes_is_removed_and_not_used(folder,
     else:
         temporary.write_bytes(b"half of an older text")
         temporary.chmod(0o644)
-    store.replace(folder / "file", b"new")
+    files.replace(folder / "file", b"new")
     assert precious.read_bytes() == b"precious"
     assert (folder / "file").read_bytes() == b"new"
     assert mode(folder / "file") == 0o600
@@ -110,8 +110,8 @@ def test_what_lies_where_the_temporary_file_goes_is_removed_and_not_used(folder,
 
 def test_the_text_is_on_the_disk_before_its_name_and_the_name_before_the_end(folder, monkeypatch):
     spy = Spy()
-    monkeypatch.setattr(store, "system", spy)
-    store.replace(folder / "new" / "file", b"text")
+    monkeypatch.setattr(files, "system", spy)
+    files.replace(folder / "new" / "file", b"text")
     written, renamed = spy.verbs.index("write"), spy.verbs.index("replace")
     assert "chmod" in spy.verbs[:written]
     assert "fsync" in spy.verbs[written:renamed]
@@ -122,17 +122,17 @@ def test_the_text_is_on_the_disk_before_its_name_and_the_name_before_the_end(fol
 
 def test_whatever_fails_the_file_is_whole_and_nothing_is_left_behind(folder, monkeypatch):
     spy = Spy()
-    monkeypatch.setattr(store, "system", spy)
-    store.replace(folder / "0" / "new" / "file", b"old")
-    store.replace(folder / "0" / "new" / "file", b"new")
+    monkeypatch.setattr(files, "system", spy)
+    files.replace(folder / "0" / "new" / "file", b"old")
+    files.replace(folder / "0" / "new" / "file", b"new")
     for k in range(len(spy.calls)):
         failing = Spy(fail_at=k)
-        monkeypatch.setattr(store, "system", failing)
+        monkeypatch.setattr(files, "system", failing)
         place = folder / str(k + 1)
         told = None
         for text in (b"old", b"new"):
             try:
-                store.replace(place / "new" / "file", text)
+                files.replace(place / "new" / "file", text)
             except OutputFailure as failure:
                 told = failure
                 break
@@ -147,18 +147,18 @@ def test_whatever_fails_the_file_is_whole_and_nothing_is_left_behind(folder, mon
 
 def test_a_system_that_writes_in_small_bites(folder, monkeypatch):
     monkeypatch.setattr(
-        store.System, "write", staticmethod(lambda fd, data: os.write(fd, data[:3]))
+        files.System, "write", staticmethod(lambda fd, data: os.write(fd, data[:3]))
     )
-    store.replace(folder / "file", b"0123456789")
+    files.replace(folder / "file", b"0123456789")
     assert (folder / "file").read_bytes() == b"0123456789"
 
 
 def test_an_interrupted_write_leaves_nothing_behind(folder, monkeypatch):
     (folder / "file").write_bytes(b"old")
     for k in range(6):
-        monkeypatch.setattr(store, "system", Spy(fail_at=k, error=KeyboardInterrupt()))
+        monkeypatch.setattr(files, "system", Spy(fail_at=k, error=KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            store.replace(folder / "file", b"new")
+            files.replace(folder / "file", b"new")
         assert (folder / "file").read_bytes() in (b"old", b"new")
         assert names(folder) == ["file"]
 
@@ -167,12 +167,12 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(folder, monkeypatch):
     if sys.platform == "win32":
         pytest.skip("folders are not synced there")
     probe = Spy()
-    monkeypatch.setattr(store, "system", probe)
-    store.replace(folder / "file", b"old")
+    monkeypatch.setattr(files, "system", probe)
+    files.replace(folder / "file", b"old")
     last = len(probe.verbs) - 1 - probe.verbs[::-1].index("fsync")
     unable = OSError(errno.EINVAL, "Invalid argument")
-    monkeypatch.setattr(store, "system", Spy(fail_at=last, error=unable))
-    store.replace(folder / "file", b"new")
+    monkeypatch.setattr(files, "system", Spy(fail_at=last, error=unable))
+    files.replace(folder / "file", b"new")
     assert (folder / "file").read_bytes() == b"new"
 
 
@@ -181,16 +181,16 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(folder, monkeypatch):
 
 def test_a_lock_keeps_others_out_and_says_so_in_time(folder):
     file = folder / "file"
-    with store.locked(file):
+    with files.locked(file):
         started = time.monotonic()
         with (
             pytest.raises(ConfigFailure, match="another process") as caught,
-            store.locked(file, 0.2),
+            files.locked(file, 0.2),
         ):
             pytest.fail("both have the lock")
         assert 0.2 <= time.monotonic() - started < 2
         assert caught.value.status == 3
-    with store.locked(file, 0):
+    with files.locked(file, 0):
         pass
 
 
@@ -200,35 +200,35 @@ def test_a_lock_file_is_private_and_beside_the_real_file(folder):
     real.parent.mkdir()
     link = folder / "link"
     link.symlink_to(real)
-    with store.locked(link):
+    with files.locked(link):
         assert names(real.parent) == ["file.lock"]
         assert mode(real.parent / "file.lock") == 0o600
 
 
 def test_a_lock_that_cannot_be_made(folder, monkeypatch):
     denied = OSError(errno.EROFS, "Read-only file system")
-    monkeypatch.setattr(store, "system", Spy(fail_at=0, error=denied))
-    with pytest.raises(OutputFailure, match="read-only file system"), store.locked(folder / "f"):
+    monkeypatch.setattr(files, "system", Spy(fail_at=0, error=denied))
+    with pytest.raises(OutputFailure, match="read-only file system"), files.locked(folder / "f"):
         pytest.fail("there is no lock")
 
 
 def test_a_lock_file_that_went_with_its_file_is_not_the_lock(folder, monkeypatch):
     file = folder / "file"
 
-    class Removing(store.System):
+    class Removing(files.System):
         left = 2
 
         @staticmethod
         def lock(descriptor):
-            store.System.lock(descriptor)
+            files.System.lock(descriptor)
             if Removing.left:
                 Removing.left -= 1
                 (folder / "file.lock").unlink()
 
-    monkeypatch.setattr(store, "system", Removing())
-    with store.locked(file):
+    monkeypatch.setattr(files, "system", Removing())
+    with files.locked(file):
         assert (folder / "file.lock").exists()
-        with pytest.raises(ConfigFailure), store.locked(file, 0):
+        with pytest.raises(ConfigFailure), files.locked(file, 0):
             pytest.fail("both have the lock")
 
 
@@ -239,10 +239,10 @@ def test_a_lock_file_that_went_with_its_file_is_not_the_lock(folder, monkeypatch
 def test_lines_are_added_to_a_private_file(folder):
     before = os.umask(0)
     try:
-        store.append(folder / "new" / "file", b"one\n")
+        files.append(folder / "new" / "file", b"one\n")
     finally:
         os.umask(before)
-    store.append(folder / "new" / "file", b"two\nthree\n")
+    files.append(folder / "new" / "file", b"two\nthree\n")
     assert (folder / "new/file").read_bytes() == b"one\ntwo\nthree\n"
     assert (mode(folder / "new"), mode(folder / "new/file")) == (0o700, 0o600)
 
@@ -261,15 +261,15 @@ def test_lines_are_added_to_a_private_file(folder):
 )
 def test_what_a_crash_left_after_the_last_line_is_cut_off(folder, before, kept):
     (folder / "file").write_bytes(before)
-    store.append(folder / "file", b"new\n")
+    files.append(folder / "file", b"new\n")
     assert (folder / "file").read_bytes() == kept + b"new\n"
 
 
 @posix
 def test_lines_go_through_a_symbolic_link(folder):
     (folder / "link").symlink_to("target")
-    store.append(folder / "link", b"one\n")
-    store.append(folder / "link", b"two\n")
+    files.append(folder / "link", b"one\n")
+    files.append(folder / "link", b"two\n")
     assert (folder / "link").is_symlink()
     assert (folder / "target").read_bytes() == b"one\ntwo\n"
 
@@ -279,14 +279,14 @@ def test_what_is_no_file_takes_no_lines(folder):
     os.mkfifo(folder / "pipe")
     for special in (folder / "pipe", folder):
         with pytest.raises(OutputFailure) as failed:
-            store.append(special, b"line\n")
+            files.append(special, b"line\n")
         assert failed.value.status == 23
 
 
 def test_lines_are_on_the_disk_before_the_end_is_told(folder, monkeypatch):
     spy = Spy()
-    monkeypatch.setattr(store, "system", spy)
-    store.append(folder / "new" / "file", b"line\n")
+    monkeypatch.setattr(files, "system", spy)
+    files.append(folder / "new" / "file", b"line\n")
     synced = spy.verbs[spy.verbs.index("write") :]
     assert synced.count("fsync") == (1 if sys.platform == "win32" else 2)
 
@@ -296,17 +296,17 @@ def test_lines_are_on_the_disk_before_the_end_is_told(folder, monkeypatch):
 )
 @pytest.mark.parametrize("before", [None, b"old\n", b"old\ntorn"])
 def test_whatever_fails_all_lines_are_added_or_none(folder, monkeypatch, before, error):
-    monkeypatch.setattr(store, "_POLL_MOST", 0)
+    monkeypatch.setattr(files, "_POLL_MOST", 0)
     for k in range(100):
         place = folder / str(k) / "file"
         if before is not None:
             place.parent.mkdir()
             place.write_bytes(before)
         failing = Spy(fail_at=k, error=error)
-        monkeypatch.setattr(store, "system", failing)
+        monkeypatch.setattr(files, "system", failing)
         told = None
         try:
-            store.append(place, b"one\ntwo\n")
+            files.append(place, b"one\ntwo\n")
         except (OutputFailure, KeyboardInterrupt) as failure:
             told = failure
         found = place.read_bytes() if place.exists() else None
@@ -326,7 +326,7 @@ def test_whatever_fails_all_lines_are_added_or_none(folder, monkeypatch, before,
 
 
 def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
-    class Full(store.System):
+    class Full(files.System):
         @staticmethod
         def write(descriptor, data):
             if os.fstat(descriptor).st_size >= 8:
@@ -334,10 +334,10 @@ def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
             return os.write(descriptor, data[:3])
 
     (folder / "file").write_bytes(b"old\n")
-    monkeypatch.setattr(store, "system", Full())
+    monkeypatch.setattr(files, "system", Full())
     for file in ("file", "new"):
         with pytest.raises(OutputFailure, match="no space left"):
-            store.append(folder / file, b"a line that is too long\n")
+            files.append(folder / file, b"a line that is too long\n")
     assert (folder / "file").read_bytes() == b"old\n"
     assert not (folder / "new").exists(), "an empty file would look like something kept"
 
@@ -346,31 +346,31 @@ def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
 
 
 def test_a_file_goes_with_its_lock_file(folder):
-    store.append(folder / "file", b"line\n")
-    store.remove(folder / "file")
+    files.append(folder / "file", b"line\n")
+    files.remove(folder / "file")
     assert names(folder) == []
-    store.remove(folder / "file")
+    files.remove(folder / "file")
     assert names(folder) == []
 
 
 def test_a_file_that_is_being_written_is_not_removed_meanwhile(folder):
-    store.append(folder / "file", b"line\n")
-    with store.locked(folder / "file"), pytest.raises(ConfigFailure):
-        store.remove(folder / "file", wait=0.05)
+    files.append(folder / "file", b"line\n")
+    with files.locked(folder / "file"), pytest.raises(ConfigFailure):
+        files.remove(folder / "file", wait=0.05)
     assert (folder / "file").exists()
 
 
 def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
-    store.append(folder / "file", b"line\n")
+    files.append(folder / "file", b"line\n")
 
-    class ReadOnly(store.System):
+    class ReadOnly(files.System):
         @staticmethod
         def unlink(_path):
             raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(store, "system", ReadOnly())
+    monkeypatch.setattr(files, "system", ReadOnly())
     with pytest.raises(OutputFailure, match="read-only") as failed:
-        store.remove(folder / "file")
+        files.remove(folder / "file")
     assert failed.value.status == 23
     assert (folder / "file").exists()
 
@@ -381,7 +381,7 @@ def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
 def test_a_file_is_as_it_was_until_all_of_the_new_one_is_there(folder):
     file = folder / "file"
     file.write_bytes(b"old")
-    part = store.PartFile(file)
+    part = files.PartFile(file)
     part.write(b"ne")
     assert (folder / "file.part").read_bytes() == b"ne"
     part.write(b"w")
@@ -398,7 +398,7 @@ def test_it_keeps_its_mode_and_a_new_one_has_that_of_any_file(folder):
     before = os.umask(0o027)
     try:
         for name in ("file", "new"):
-            part = store.PartFile(folder / name)
+            part = files.PartFile(folder / name)
             part.write(b"new")
             part.keep()
     finally:
@@ -408,15 +408,15 @@ def test_it_keeps_its_mode_and_a_new_one_has_that_of_any_file(folder):
 
 def test_what_was_begun_stays_beside_it_and_what_was_not_does_not(folder):
     (folder / "file").write_bytes(b"old")
-    part = store.PartFile(folder / "file")
+    part = files.PartFile(folder / "file")
     assert part.leave() is False
     assert names(folder) == ["file"]
-    part = store.PartFile(folder / "file")
+    part = files.PartFile(folder / "file")
     part.write(b"half")
     assert part.leave() is True
     assert (folder / "file").read_bytes() == b"old"
     assert (folder / "file.part").read_bytes() == b"half"
-    part = store.PartFile(folder / "file")
+    part = files.PartFile(folder / "file")
     part.write(b"n")
     part.keep()
     assert (folder / "file").read_bytes() == b"n"
@@ -427,7 +427,7 @@ def test_what_was_begun_stays_beside_it_and_what_was_not_does_not(folder):
 def test_the_part_of_a_link_is_beside_its_target(folder):
     (folder / "real").mkdir()
     (folder / "link").symlink_to("real/file")
-    part = store.PartFile(folder / "link")
+    part = files.PartFile(folder / "link")
     part.write(b"new")
     assert names(folder / "real") == ["file.part"]
     part.keep()
@@ -440,7 +440,7 @@ def test_a_link_where_the_part_goes_is_not_followed(folder):
     (folder / "precious").write_bytes(b"precious")
     (folder / "file.part").symlink_to("precious")
     with pytest.raises(OutputFailure):
-        store.PartFile(folder / "file")
+        files.PartFile(folder / "file")
     assert (folder / "precious").read_bytes() == b"precious"
 
 
@@ -448,7 +448,7 @@ def test_a_link_where_the_part_goes_is_not_followed(folder):
 def test_a_pipe_without_a_name_is_written_directly(folder):
     reader, writer = os.pipe()
     with open(reader, "rb") as read:  # noqa: PTH123 - a descriptor
-        part = store.PartFile(store.Path(f"/dev/fd/{writer}"))
+        part = files.PartFile(files.Path(f"/dev/fd/{writer}"))
         os.close(writer)
         assert part.is_direct
         part.write(b"x")
@@ -457,10 +457,10 @@ def test_a_pipe_without_a_name_is_written_directly(folder):
 
 
 def test_two_at_once_do_not_mix(folder):
-    first = store.PartFile(folder / "file")
+    first = files.PartFile(folder / "file")
     first.write(b"first")
     with pytest.raises(OutputFailure, match="another process is writing") as failed:
-        store.PartFile(folder / "file")
+        files.PartFile(folder / "file")
     assert failed.value.status == 23
     first.keep()
     assert (folder / "file").read_bytes() == b"first"
@@ -468,18 +468,18 @@ def test_two_at_once_do_not_mix(folder):
 
 @posix
 def test_who_comes_while_another_ends_does_not_empty_what_it_made(folder, monkeypatch):
-    class Late(store.System):
+    class Late(files.System):
         @staticmethod
         def lock(descriptor):
-            monkeypatch.setattr(store, "system", store.System())
+            monkeypatch.setattr(files, "system", files.System())
             first.keep()
-            store.System.lock(descriptor)
+            files.System.lock(descriptor)
 
-    first = store.PartFile(folder / "file")
+    first = files.PartFile(folder / "file")
     first.write(b"first")
-    monkeypatch.setattr(store, "system", Late())
+    monkeypatch.setattr(files, "system", Late())
     with pytest.raises(OutputFailure):
-        store.PartFile(folder / "file")
+        files.PartFile(folder / "file")
     assert (folder / "file").read_bytes() == b"first"
     assert names(folder) == ["file"]
 
@@ -493,10 +493,10 @@ def test_whatever_fails_the_old_file_or_the_new_one_is_there(folder, monkeypatch
         place.mkdir()
         (place / "file").write_bytes(b"old")
         failing = Spy(fail_at=k, error=error)
-        monkeypatch.setattr(store, "system", failing)
+        monkeypatch.setattr(files, "system", failing)
         part = told = None
         try:
-            part = store.PartFile(place / "file")
+            part = files.PartFile(place / "file")
             part.write(b"new")
             part.keep()
         except (OutputFailure, KeyboardInterrupt) as failure:
@@ -547,6 +547,6 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(folder):
         assert text == text[:8] * 4096
         assert int(text[:8]) >= int((acknowledged or [b"1"])[-1])
         assert set(names(folder)) <= {"file", "file.lock", "file.tmp"}
-    with store.locked(file, 1):
-        store.replace(file, b"the lock died with its process, and the next write tidies up")
+    with files.locked(file, 1):
+        files.replace(file, b"the lock died with its process, and the next write tidies up")
     assert names(folder) == ["file", "file.lock"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from contextops import store
+from contextops import files as store
 from shapes import KEY, OpenWebUI
 from system_spy import Spy
 

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.errors import BadResponse, Failure, ServerFailure, TooLarge, Truncated
 from contextops.refusal import words
 from contextops.sse import Event
@@ -148,7 +148,7 @@ class Answer:
                 self.done = True
             elif data:
                 try:
-                    value = jsontext.loads(data)
+                    value = strict_json.loads(data)
                 except ValueError as error:
                     if at_end:
                         break
@@ -210,7 +210,7 @@ class Answer:
         if error:
             raise ServerFailure(
                 "the server failed while it answered",
-                words(jsontext.dumps({"error": error}).encode()),
+                words(strict_json.dumps({"error": error}).encode()),
                 "try again",
             )
         for name in _HEAD:
@@ -273,7 +273,7 @@ class Answer:
         if index is not None:
             kept.slots[index] = known
         known.add(call)
-        self._count(len(jsontext.dumps(call)))
+        self._count(len(strict_json.dumps(call)))
 
     def _grow(self, kept: bytearray, text: str) -> None:
         data = text.encode()
@@ -305,7 +305,7 @@ def _text(content: Any) -> str:
 def _part(value: Any) -> str:
     """Give a piece of a call: text, though some servers send arguments as an object."""
     if isinstance(value, dict):
-        return jsontext.dumps(value)
+        return strict_json.dumps(value)
     return value if isinstance(value, str) else ""
 
 

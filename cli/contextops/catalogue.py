@@ -83,7 +83,7 @@ def remember(folder: Path, profile: str, ids: Iterable[str]) -> None:
     An id that no line can hold, or that would pass for a flag, is left out. Nothing fails where
     nothing can be kept.
     """
-    from contextops import store
+    from contextops import files
 
     if Path(profile).name != profile or profile == ".." or not profile.isprintable():
         return
@@ -93,5 +93,5 @@ def remember(folder: Path, profile: str, ids: Iterable[str]) -> None:
         if path.is_file() and path.read_bytes() == lines.encode():
             # Most lists are the last one: no lock, and nothing to wait for on the disk.
             return
-        with store.locked(path, wait=0.0):
-            store.replace(path, lines.encode())
+        with files.locked(path, wait=0.0):
+            files.replace(path, lines.encode())

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from signal import SIGINT
 from typing import Any, TypeVar
 
-from contextops import catalogue, jsontext, refusal
+from contextops import catalogue, refusal, strict_json
 from contextops.answer import Answer, Done, Piece
 from contextops.attempts import Attempts, Note, Settled, ignore, read
 from contextops.deadlines import METADATA_MAX_TIME, Deadlines
@@ -194,7 +194,7 @@ class Client:
 
     def _first_token(self, model: str, **limit: int) -> float:
         said = {"role": "user", "content": "hi"}
-        body = jsontext.dumps(
+        body = strict_json.dumps(
             {"model": model, "messages": [said], "stream": False, **limit}
         ).encode()
         request = self._request("POST", self.url_of(_CHAT), body)
@@ -310,7 +310,7 @@ class Client:
             return self._judged(failure)
         if isinstance(failure, ModelNotFound):
             with suppress(ValueError, KeyError, TypeError):
-                return self._with_offer(failure, str(jsontext.loads(body or b"")["model"]))
+                return self._with_offer(failure, str(strict_json.loads(body or b"")["model"]))
         return failure
 
     def _judged(self, failure: refusal.UnclearAuth) -> Failure:
@@ -414,7 +414,7 @@ def curl_command(profile: Profile, body: Mapping[str, Json]) -> str:
         lines.append(f"--cert {shlex.quote(str(profile.client_cert))}")
     # A body in the words of a command may be longer than a system lets them be.
     lines.append("--data-binary @- <<'END_OF_BODY'")
-    return " \\\n  ".join(lines) + f"\n{jsontext.dumps(body)}\nEND_OF_BODY\n"
+    return " \\\n  ".join(lines) + f"\n{strict_json.dumps(body)}\nEND_OF_BODY\n"
 
 
 def _url_of(root: str, api_path: str, path: str) -> str:
@@ -516,7 +516,7 @@ def _models(document: Json, url: str) -> list[dict[str, Json]]:
         # Taken away: 100,000 of them would be there twice.
         entry = entries.pop()
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-            raise BadResponse(f"{url} lists a model without an id", jsontext.dumps(entry)[:80])
+            raise BadResponse(f"{url} lists a model without an id", strict_json.dumps(entry)[:80])
         documented = {name: entry.get(name) for name in ("id", "object", "created", "owned_by")}
         known.setdefault(entry["id"], {**documented, **entry})
     return list(known.values())
@@ -524,7 +524,7 @@ def _models(document: Json, url: str) -> list[dict[str, Json]]:
 
 def _json(body: bytes, url: str) -> Json:
     try:
-        return jsontext.loads(body)
+        return strict_json.loads(body)
     except ValueError as error:
         raise refusal.not_json(url, str(error)) from None
 
@@ -537,7 +537,7 @@ class _Encoded:
         self._size = sum(map(len, self))
 
     def __iter__(self) -> Iterator[bytes]:
-        return jsontext.encoded(self._value)
+        return strict_json.encoded(self._value)
 
     def __len__(self) -> int:
         return self._size

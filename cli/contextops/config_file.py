@@ -18,7 +18,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contextops import store
+from contextops import files
 from contextops.errors import ConfigFailure, reason
 from contextops.settings import (
     HIDDEN,
@@ -407,7 +407,7 @@ def edit(
         return []
     if path.exists() and not path.is_file():
         raise _unusable(path, "it is not a regular file", "name one with CONTEXTOPS_CONFIG")
-    with store.locked(path):
+    with files.locked(path):
         file = _read(path)
         data = deepcopy(file.data)
         try:
@@ -419,7 +419,7 @@ def edit(
         if file.exists and written == _written(path, file.data):
             return []
         notes = _back_up(file)
-        store.replace(path, written)
+        files.replace(path, written)
         return notes
 
 
@@ -557,7 +557,7 @@ def _back_up(file: ConfigFile) -> list[str]:
     if not text.strip() or text.encode() == _written(file.path, file.data):
         return []
     copy = file.path.with_name(f"{file.path.name}.bak")
-    store.replace(copy, without_keys(file.text).encode())
+    files.replace(copy, without_keys(file.text).encode())
     return [f"the comments and the order of {file.path} are kept, without keys, in {copy}"]
 
 
@@ -567,11 +567,11 @@ def edit_by_hand(path: Path, editor: Sequence[str]) -> None:
     What was edited stays where it is, broken or not: nobody types it twice.
     """
     if not path.exists():
-        with store.locked(path):
-            store.replace(path, b"")
+        with files.locked(path):
+            files.replace(path, b"")
     run_editor(editor, path)
     # Editors that write a new file give it the mode of any file, and this one may hold a key.
-    store.protect(path)
+    files.protect(path)
     load(path)
 
 

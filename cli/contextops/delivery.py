@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from contextops import tools
 from contextops.answer import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
+from contextops.files import PartFile
 from contextops.output import Printer
-from contextops.store import PartFile
 
 if TYPE_CHECKING:
     from contextops.schema import Schema

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from contextops import catalogue, config_file, jsontext, profiles, reach
+from contextops import catalogue, config_file, profiles, reach, strict_json
 from contextops.availability import failure_of, judge, with_hints
 from contextops.config_file import Exposed
 from contextops.deadlines import METADATA_MAX_TIME, shortest
@@ -179,7 +179,7 @@ class Examination:
         said = _at(body, "status")
         if status != HTTPStatus.OK or said is None:
             raise NotThere(f"nothing of this kind there ({status})")
-        told = jsontext.dumps(said)[:_MOST_SAID]
+        told = strict_json.dumps(said)[:_MOST_SAID]
         if said in _UNWELL:
             raise ServerFailure("the server is not well", f"/health says {told}", "see its log")
         return f"the server says {told}"
@@ -251,7 +251,7 @@ class Examination:
 
 def _at(body: bytes, name: str) -> Any:
     try:
-        value = jsontext.loads(body)
+        value = strict_json.loads(body)
     except ValueError:
         return None
     return value.get(name) if isinstance(value, dict) else None

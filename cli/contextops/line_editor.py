@@ -22,7 +22,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 
-from contextops import jsontext, store
+from contextops import files, strict_json
 from contextops.errors import Failure, Signalled
 from contextops.output import exactly
 
@@ -94,7 +94,7 @@ class LineEditor:
         if self._is_taken_back():
             raise KeyboardInterrupt
         # So the library hands on bytes that are no UTF-8.
-        return jsontext.without_surrogates(entered)
+        return strict_json.without_surrogates(entered)
 
     def _is_taken_back(self) -> bool:
         """Tell whether Ctrl-C followed Enter at once: as a key, the terminal being still ours.
@@ -187,7 +187,7 @@ class FileHistory(History):
             return
         for line in reversed(lines[-_MOST_ENTRIES:]):
             with suppress(ValueError):
-                entry = jsontext.loads(line)
+                entry = strict_json.loads(line)
                 if isinstance(entry, str):
                     yield entry
 
@@ -214,11 +214,11 @@ class FileHistory(History):
     def _keep(self, entry: str) -> None:
         if not entry.strip() or entry.startswith(" ") or self._is_secret(entry):
             return
-        line = f"{jsontext.dumps(entry)}\n".encode("utf-8", "replace")
+        line = f"{strict_json.dumps(entry)}\n".encode("utf-8", "replace")
         if len(line) > _LONGEST_ENTRY:
             return
         try:
-            store.append(self._path, line, _WAIT)
+            files.append(self._path, line, _WAIT)
         except Failure as failure:
             if not self._has_told:
                 self._note(f"the history is not kept: {failure.why or failure.what}")
@@ -231,14 +231,14 @@ class FileHistory(History):
             raise OSError("it is not a regular file")
         if mode & _OTHERS:
             try:
-                store.protect(self._path)
+                files.protect(self._path)
             except Failure as failure:
                 self._note(f"others can read the history: {failure.why}")
 
     def _shorten(self) -> None:
         if self._path.stat().st_size > 2 * _MOST_BYTES:
-            with store.locked(self._path, _WAIT):
-                store.replace(self._path, _tail(self._path, _MOST_BYTES))
+            with files.locked(self._path, _WAIT):
+                files.replace(self._path, _tail(self._path, _MOST_BYTES))
 
 
 def _tail(path: Path, size: int) -> bytes:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol, TextIO
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.errors import Failure, OutputFailure, Signalled
 
 COLORS = ("auto", "always", "never")
@@ -173,7 +173,7 @@ class Printer:
     def json(self, value: Any) -> None:
         """Print one JSON document: on one line in a pipe, indented on a terminal."""
         if self.stdout_is_terminal:
-            self.write(f"{jsontext.dumps(value, indent=True)}\n".encode())
+            self.write(f"{strict_json.dumps(value, indent=True)}\n".encode())
         else:
             self.json_lines([value])
 
@@ -181,7 +181,7 @@ class Printer:
         """Print one JSON object a line, for terminals too: that is the format."""
         block = bytearray()
         for value in values:
-            for part in jsontext.encoded(value):
+            for part in strict_json.encoded(value):
                 block += part
                 if len(block) > _BLOCK:
                     self.write(bytes(block))
@@ -284,7 +284,7 @@ class Printer:
         if not self._reasoning:
             return
         if self.json_messages:
-            self._say(jsontext.dumps({"reasoning": text}))
+            self._say(strict_json.dumps({"reasoning": text}))
             return
         self._stop_spinner()
         self._thinks_aloud = not text.endswith("\n")
@@ -312,7 +312,7 @@ class Printer:
         """
         lines = [exactly(self.masked(text)) for text in texts]
         if self.json_messages:
-            self._say("\n".join(jsontext.dumps({"note": line}) for line in lines))
+            self._say("\n".join(strict_json.dumps({"note": line}) for line in lines))
         elif self.is_for_person:
             self.write_text("".join(f"{line}\n" for line in lines))
         else:
@@ -333,7 +333,7 @@ class Printer:
     def error(self, failure: Failure) -> None:
         """Say in one line what failed."""
         if self.json_messages:
-            self._say(jsontext.dumps({"error": self.error_object(failure)}))
+            self._say(strict_json.dumps({"error": self.error_object(failure)}))
         else:
             self._say(f"contextops: {self._message(failure)}")
 
@@ -359,7 +359,7 @@ class Printer:
         )
         error = {"code": "internal", "exit": 1, "http_status": None, "message": told}
         if self.json_messages:
-            self._say(jsontext.dumps({"error": {**error, "retry_after": None}}))
+            self._say(strict_json.dumps({"error": {**error, "retry_after": None}}))
         else:
             self._say(f"contextops: {told}")
 
@@ -392,7 +392,7 @@ class Printer:
 
     def _remark(self, text: str, *, before: str = "") -> None:
         told = one_line(self.masked(text))
-        self._say(jsontext.dumps({"note": told}) if self.json_messages else f"{before}{told}")
+        self._say(strict_json.dumps({"note": told}) if self.json_messages else f"{before}{told}")
 
     def _message(self, failure: Failure) -> str:
         text = one_line(self.masked(failure.message))

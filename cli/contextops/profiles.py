@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.config_file import (
     DEFAULT,
     LOCAL,
@@ -443,7 +443,7 @@ def look_up_in_template(sources: Sources, keys: Sequence[str]) -> InForce | None
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else jsontext.dumps(value)
+    return value if isinstance(value, str) else strict_json.dumps(value)
 
 
 def merged(sources: Sources, name: str) -> dict[str, tuple[Any, Given]]:

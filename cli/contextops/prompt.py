@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.errors import InputFailure, UsageFailure
 from contextops.settings import parse_parameter
 from contextops.sources import STANDARD_INPUT, Sources, is_meant, name_of
@@ -69,7 +69,7 @@ def framed(path: str, content: str) -> tuple[str, str, str]:
 
 
 def _attribute(text: str) -> str:
-    text = jsontext.without_surrogates(text)
+    text = strict_json.without_surrogates(text)
     for character, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(character, name)
     return text.replace("\n", "&#10;").replace("\r", "&#13;")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.errors import (
     AuthFailure,
     BadResponse,
@@ -50,7 +50,7 @@ def words(body: bytes) -> str:
     """Give what an error body says in words, at most ``MAX_WORDS`` characters of it."""
     text = body.decode("utf-8", "replace").strip()
     try:
-        said = _said(jsontext.loads(text))
+        said = _said(strict_json.loads(text))
     except ValueError:
         # A page's start: for each tag that is never closed, all that follows is looked through.
         title = re.search(_TITLE, text[:_PAGE_START]) if text.startswith("<") else None
@@ -72,7 +72,7 @@ def _said(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         # Validation errors (422); their "input" repeats the prompt, so it is left out.
         return "; ".join(_complaint(item) for item in value)
-    return jsontext.dumps(value)
+    return strict_json.dumps(value)
 
 
 def _complaint(item: Mapping[str, Any]) -> str:
@@ -101,7 +101,7 @@ def status_meant(status: int, body: bytes) -> int:
 
 def _is_providers(body: bytes) -> bool:
     try:
-        value = jsontext.loads(body)
+        value = strict_json.loads(body)
     except ValueError:
         return False
     return isinstance(value, dict) and "error" in value and "detail" not in value
@@ -183,7 +183,7 @@ def _provider_failure(status: int, said: str) -> Failure:
 
 def failure_in(document: Any, http_status: int = 200) -> Failure:
     """Name the failure that a JSON document stands for which came as a success but is no answer."""
-    said = words(jsontext.dumps(document).encode())
+    said = words(strict_json.dumps(document).encode())
     if isinstance(document, dict) and document.get("error"):
         return ServerFailure("the server failed", said, "try later", http_status=http_status)
     if isinstance(document, dict) and document.get("detail"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from contextops import jsontext, prompt, session
+from contextops import prompt, session, strict_json
 from contextops.answer import cost
 from contextops.config_file import did_you_mean
 from contextops.dialogue import Added, Dialogue, Form, first_words
@@ -184,7 +184,7 @@ def _system(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
 def _param(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
     if argument:
         _set_param(dialogue, argument)
-    shown = (f"{name} = {jsontext.dumps(value)}" for name, value in dialogue.params.items())
+    shown = (f"{name} = {strict_json.dumps(value)}" for name, value in dialogue.params.items())
     dialogue.printer.told(list(shown) or ["no parameters; set one with /param NAME=VALUE"])
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.answer import Done, Piece, Reasoning, calls_in, is_refusal, text_in
 from contextops.deadlines import interrupted
 from contextops.errors import InputFailure, NoMatch, Rejected
@@ -64,7 +64,7 @@ class Schema:
 
     def in_words(self, body: Body) -> dict[str, Any]:
         """Give the same request with the schema in the system message, which may be a new one."""
-        order = f"{_ORDER}\n\n{jsontext.dumps(self._value)}"
+        order = f"{_ORDER}\n\n{strict_json.dumps(self._value)}"
         plain = {name: value for name, value in body.items() if name != _RESPONSE_FORMAT}
         return {**plain, "messages": _with_order(list(body["messages"]), order)}
 
@@ -86,7 +86,7 @@ class Schema:
         what = f"the answer does not fit {self._name}"
         remedy = "try again, or see the answer with -v"
         try:
-            value = jsontext.loads(text)
+            value = strict_json.loads(text)
         except ValueError as error:
             raise NoMatch(what, f"it is no JSON: {error}", remedy, response=response) from None
         fault = self._first_fault(value)
@@ -111,7 +111,7 @@ class Schema:
             return None
         places = _Places(value)
         first = min(faults, key=lambda fault: places.of(fault.absolute_path))
-        pointer = jsontext.dumps(_pointer(first.absolute_path))
+        pointer = strict_json.dumps(_pointer(first.absolute_path))
         return f"at {pointer}: {first.message[:_MAX_FAULT]}"
 
 
@@ -139,7 +139,7 @@ def _validator(name: str, value: dict[str, Any]) -> Validator:
         # The stubs do not know that a draft without a name here is answered with the default.
         kind = validator_for(value, default=None) if known else None  # type: ignore[arg-type]
     if kind is None:
-        raise _no_schema(name, f"no draft is called {jsontext.dumps(value['$schema'])}")
+        raise _no_schema(name, f"no draft is called {strict_json.dumps(value['$schema'])}")
     _check_schema(kind, name, value)
     # A registry of its own, as the one that is there otherwise fetches what it does not have.
     validator: Validator = kind(value, registry=Registry())
@@ -160,7 +160,7 @@ def _check_schema(kind: Any, name: str, value: Any, where: str = "") -> None:
     try:
         kind.check_schema(value)
     except SchemaError as error:
-        place = jsontext.dumps(where + _pointer(error.absolute_path))
+        place = strict_json.dumps(where + _pointer(error.absolute_path))
         raise _no_schema(name, f"at {place}: {error.message[:_MAX_FAULT]}") from None
 
 
@@ -282,7 +282,7 @@ def _is_ignored(response: Response) -> bool:
         return False
     for text in _answers(response):
         try:
-            jsontext.loads(text)
+            strict_json.loads(text)
         except ValueError:
             return True
     return False

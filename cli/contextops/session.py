@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contextops import jsontext, prompt, store
+from contextops import files, prompt, strict_json
 from contextops.answer import Done, Piece, Text
 from contextops.errors import Failure, InputFailure, UsageFailure, reason
 
@@ -78,7 +78,7 @@ def text_of(record: Record) -> str:
     if isinstance(content, list):
         texts = (part.get("text", f"[{part.get('type')}]") for part in content)
         return "\n".join(str(text) for text in texts)
-    return content if isinstance(content, str) else jsontext.dumps(record.get("tool_calls"))
+    return content if isinstance(content, str) else strict_json.dumps(record.get("tool_calls"))
 
 
 def parted(content: Content) -> tuple[str, list[Message]]:
@@ -101,7 +101,7 @@ def is_there(path: Path) -> bool:
 
 def remove(path: Path) -> None:
     """Throw a session away."""
-    store.remove(path)
+    files.remove(path)
 
 
 def load(path: Path) -> list[Record]:
@@ -143,7 +143,7 @@ def _with_undone(records: Iterable[Record]) -> list[Record]:
 
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
-        value = jsontext.loads(line)
+        value = strict_json.loads(line)
     except ValueError as error:
         raise _no_message(path, number, str(error)) from None
     fault = prompt.fault(value)
@@ -196,16 +196,16 @@ def _message(record: Record) -> Message:
     return {name: value for name, value in record.items() if name not in _ABOUT}
 
 
-def add(path: Path, records: Sequence[Record], wait: float = store.LOCK_WAIT) -> None:
+def add(path: Path, records: Sequence[Record], wait: float = files.LOCK_WAIT) -> None:
     """Add lines under the session's lock, all or none of them; they are on the disk then.
 
     The lock is waited for ``wait`` seconds at most.
     """
     now = _now()
     lines = (
-        f"{jsontext.dumps({**record, 'time': record.get('time', now)})}\n" for record in records
+        f"{strict_json.dumps({**record, 'time': record.get('time', now)})}\n" for record in records
     )
-    store.append(path, "".join(lines).encode(), wait)
+    files.append(path, "".join(lines).encode(), wait)
 
 
 def _now() -> str:
@@ -233,7 +233,7 @@ class Conversation:
     ) -> None:
         self.path = path
         """Where it is kept; None where it is not."""
-        self._given = jsontext.Written(messages(load(path)) if path else given)
+        self._given = strict_json.Written(messages(load(path)) if path else given)
         self.stands_alone = bool(given)
         """Whether it can be sent without a prompt: messages that were given are one."""
         self.is_answered = True
@@ -245,7 +245,7 @@ class Conversation:
         if system is not None and (typed_system or not theirs) and (theirs or [""])[-1] != system:
             if path is None:
                 said = {"role": "system", "content": system}
-                self._given = jsontext.Written([*([said] if system else []), *self._given])
+                self._given = strict_json.Written([*([said] if system else []), *self._given])
                 self._unkept.append(said)
             else:
                 self.instruct(system)
@@ -266,7 +266,7 @@ class Conversation:
         self._take_back()
         said = {"role": "system", "content": system}
         others = [said for said in self._given if said["role"] != "system"]
-        self._given = jsontext.Written([said, *others] if system else others)
+        self._given = strict_json.Written([said, *others] if system else others)
         self._unkept.append(said)
 
     def ask(self, content: Content) -> None:
@@ -301,7 +301,7 @@ class Conversation:
         if not places:
             return None
         asked: Content = self._given[places[-1]]["content"]
-        self._given = jsontext.Written(self._given[: places[-1]])
+        self._given = strict_json.Written(self._given[: places[-1]])
         self._note([{"role": "user", "content": asked, "undoes": True}])
         return asked
 
@@ -310,7 +310,7 @@ class Conversation:
         """Tell whether a turn, or that one was taken back, is not in its file yet."""
         return self.is_kept and any(said["role"] != "system" for said in self._unkept)
 
-    def keep(self, wait: float = store.LOCK_WAIT) -> None:
+    def keep(self, wait: float = files.LOCK_WAIT) -> None:
         """Keep what has been said, where anything is kept; what cannot be stays for another time.
 
         Who has its file open is waited for so many seconds.
@@ -333,7 +333,7 @@ class Conversation:
         model: str,
         *,
         when_whole: Callable[[], None] = _nothing,
-        part_wait: float = store.LOCK_WAIT,
+        part_wait: float = files.LOCK_WAIT,
     ) -> Generator[Piece, None, None]:
         """Hand the pieces on and keep the turn, marked where its answer is not complete.
 
@@ -370,7 +370,7 @@ class Conversation:
             failure.response = dict(response)
             raise
 
-    def _end_turn(self, answer: Record, wait: float = store.LOCK_WAIT) -> None:
+    def _end_turn(self, answer: Record, wait: float = files.LOCK_WAIT) -> None:
         turn = [*self._asked, answer]
         self.is_answered = _is_complete(turn)
         if self.is_answered:

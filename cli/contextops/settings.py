@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from contextops import jsontext
+from contextops import strict_json
 
 # Longer is a slip of the keyboard, and selectors cannot wait for ever so precisely.
 _LONGEST = 366 * 24 * 3600.0
@@ -349,7 +349,7 @@ _OF_THE_CONNECTION = (
 def parse_parameter(text: str) -> Any:
     """Read a request parameter: JSON where it is JSON, else the text itself."""
     try:
-        return jsontext.loads(text)
+        return strict_json.loads(text)
     except ValueError:
         return _unicode(text)
 
@@ -400,7 +400,7 @@ def _table(value: Any, what: str) -> dict[str, Any]:
 
 def _parse_object(text: str) -> dict[str, Any]:
     try:
-        value = jsontext.loads(text)
+        value = strict_json.loads(text)
     except ValueError:
         value = None
     if not isinstance(value, dict):
@@ -458,7 +458,7 @@ def _keep_command(text: str) -> list[Any]:
     """Read a JSON array, or words quoted as for a shell: none runs it."""
     try:
         if text.lstrip().startswith("["):
-            return list(jsontext.loads(text))
+            return list(strict_json.loads(text))
         return shlex.split(_unicode(text))
     except ValueError:
         raise ValueError("the command has a quote too many or too few") from None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.errors import InputFailure, UsageFailure, reason
 
 STANDARD_INPUT = "-"
@@ -61,7 +61,7 @@ class Sources:
         name, remedy = name_of(path), f"give {wanted}"
         text = decoded(self.bytes_of(path), name, remedy=f"{remedy} in UTF-8")
         try:
-            return jsontext.loads(text)
+            return strict_json.loads(text)
         except ValueError as error:
             raise InputFailure(f"{name} is no JSON", str(error), remedy) from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.answer import Done, Piece, calls_in
 from contextops.errors import InputFailure, NoMatch, UsageFailure
 from contextops.sources import Sources, name_of
@@ -104,7 +104,7 @@ def _name(function: dict[str, Any]) -> str:
 
 def _require_json(function: dict[str, Any], response: dict[str, Any]) -> None:
     try:
-        jsontext.loads(function["arguments"])
+        strict_json.loads(function["arguments"])
     except ValueError as error:
         raise NoMatch(
             f"the arguments of the call of {_name(function)} are no JSON",

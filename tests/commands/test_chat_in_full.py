@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from contextops import store
+from contextops import files
 from contextops.profiles import state_folder
 from server import HOLD
 from shapes import (
@@ -375,7 +375,7 @@ def test_a_reader_that_leaves_is_an_interruption(command, serve, exported, kept)
     assert kept()[1][2] is False
 
 
-class Full(store.System):
+class Full(files.System):
     """A disk without room."""
 
     @staticmethod
@@ -398,7 +398,7 @@ def test_a_session_that_cannot_be_written_is_23_with_the_answer(
     exported(serve(saying(CODE)))
     assert run("chat", "send", "--session", "s", "one").status == 0
     before = kept()
-    monkeypatch.setattr(store, "system", Full())
+    monkeypatch.setattr(files, "system", Full())
     told = run("chat", "send", "--session", "s", *mode, "two")
     assert told.status == 23
     assert "no space left on device" in told.stderr
@@ -418,12 +418,12 @@ def test_a_session_that_cannot_be_written_is_23_with_the_answer(
 
 
 def test_a_folder_that_is_read_only(run, serve, exported, home, monkeypatch):
-    class ReadOnly(store.System):
+    class ReadOnly(files.System):
         @staticmethod
         def mkdir(_path, _mode):
             raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(store, "system", ReadOnly())
+    monkeypatch.setattr(files, "system", ReadOnly())
     exported(serve(saying("ok")))
     told = run("chat", "send", "--session", "s", "one")
     assert (told.status, told.stdout) == (23, "ok\n")
@@ -576,7 +576,7 @@ def test_an_interrupted_answer_stays_in_the_part(command, serve, exported, here)
 def test_a_file_that_cannot_be_written_is_23(run, serve, exported, here, monkeypatch, path):
     (here / "f").write_text("old")
     if path == "f":
-        monkeypatch.setattr(store, "system", Full())
+        monkeypatch.setattr(files, "system", Full())
     exported(serve(saying("new"), may_be_idle=True))
     told = run("chat", "send", "-o", path, "hi")
     assert (told.status, told.stdout) == (23, "")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from contextops import store
+from contextops import files
 from contextops.errors import OutputFailure
 from shapes import (
     DONE,
@@ -212,7 +212,7 @@ def test_an_answer_that_cannot_be_kept_is_printed_all_the_same(run, serve, expor
     def full(*_):
         raise OutputFailure("cannot write", "no space left")
 
-    monkeypatch.setattr(store, "append", full)
+    monkeypatch.setattr(files, "append", full)
     exported(serve(saying(FITS)))
     told = run(*ARGV, "--session", "s", "hi")
     assert (told.status, told.stdout) == (23, f"{FITS}\n")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from contextops import store
+from contextops import files
 from contextops.errors import OutputFailure
 from server import HOLD
 from shapes import DONE, VERSIONS, OpenWebUI, chunk, completion, json_answer, reply, stream
@@ -359,7 +359,7 @@ def test_calls_that_cannot_be_kept_come_out_all_the_same(
     def full(*_):
         raise OutputFailure("cannot write", "no space left")
 
-    monkeypatch.setattr(store, "append", full)
+    monkeypatch.setattr(files, "append", full)
     exported(serve(calling(piece(0, "f", arguments, id="a"))))
     told = run(*ARGV, "--session", "s", "hi")
     assert told.status == status

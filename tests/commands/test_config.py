@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from contextops import store
+from contextops import files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files and signals")
 
@@ -279,7 +279,7 @@ def test_a_disk_that_is_full(run, stored, monkeypatch):
     def full(descriptor, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.System, "write", staticmethod(full))
+    monkeypatch.setattr(files.System, "write", staticmethod(full))
     assert_fails(run("config", "set", "model", "new"), 23, "no space left on device")
     assert path.read_text() == text
     assert sorted(each.name for each in path.parent.iterdir()) == [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contextops import jsontext
+from contextops import strict_json
 from contextops.errors import BadResponse, Failure, UsageFailure
 from contextops.options import OnlineCommand, alone
 from contextops.output import Printer, sanitise
@@ -155,7 +155,7 @@ def _show(reply: "Reply", printer: Printer) -> None:
         return
     body = reply.body()
     try:
-        printer.json(jsontext.loads(body))
+        printer.json(strict_json.loads(body))
     except ValueError:
         text = sanitise(body.decode("utf-8", "replace"))
         printer.write_text(text if text.endswith("\n") or not text else f"{text}\n")

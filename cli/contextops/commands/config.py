@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import config_file, jsontext, profiles, report
+from contextops import config_file, profiles, report, strict_json
 from contextops.commands import SUMMARIES
 from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
 from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
@@ -259,7 +259,7 @@ def list_values(
 
 
 def _line(key: str, each: profiles.InForce, show_origin: bool) -> str:
-    shown = each.shown if each.shown.isprintable() else jsontext.dumps(each.shown)
+    shown = each.shown if each.shown.isprintable() else strict_json.dumps(each.shown)
     line = f"{key} = {shown}"
     return f"{each.origin}\t{line}" if show_origin else line
 
