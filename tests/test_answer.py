@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from contextops import strict_json
 from contextops.answer import Answer, Done, Piece, Reasoning, Text, ToolCall
 from contextops.client import Client
+from contextops.config.profile import resolve
 from contextops.errors import Failure
-from contextops.profiles import resolve
 from contextops.sse import Event
 from json_values import VALUES, values
 from server import CLOSE, HOLD, Server, Step

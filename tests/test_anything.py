@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from command_tree import COMMANDS
 from contextops.commands.help import EXIT_CODES
-from contextops.profiles import variables
+from contextops.config.profile import variables
 from server import Server
 from shapes import KEY, OpenWebUI
 

@@ -15,7 +15,7 @@ import pytest
 
 from command_tree import COMMANDS
 from contextops.catalogue import remember
-from contextops.settings import SETTINGS
+from contextops.config.settings import SETTINGS
 
 pytestmark = [
     pytest.mark.shells,

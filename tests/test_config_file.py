@@ -12,8 +12,8 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contextops import config_file
-from contextops.config_file import (
+from contextops.config import file as config_file
+from contextops.config.file import (
     assign,
     edit,
     load,

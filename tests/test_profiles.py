@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from contextops import profiles
-from contextops.errors import ConfigFailure, InputFailure, UsageFailure
-from contextops.profiles import (
+from contextops.config import profile as profiles
+from contextops.config.profile import (
     cache_folder,
     config_path,
     gather,
@@ -22,7 +21,8 @@ from contextops.profiles import (
     resolve,
     state_folder,
 )
-from contextops.settings import split_key
+from contextops.config.settings import split_key
+from contextops.errors import ConfigFailure, InputFailure, UsageFailure
 
 KEY = "sk-CANARY0123456789"
 

@@ -14,6 +14,7 @@ import pytest
 
 from contextops import delivery, files, repl_commands, session
 from contextops.answer import Done, Text
+from contextops.config.template import Template
 from contextops.dialogue import Dialogue, Form
 from contextops.errors import (
     InputFailure,
@@ -27,7 +28,6 @@ from contextops.output import Printer, StdoutFailure
 from contextops.repl import Repl
 from contextops.session import Conversation
 from contextops.sources import Sources
-from contextops.template import Template
 from deaths import SIGNALS
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

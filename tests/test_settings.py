@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextops.settings import (
+from contextops.config.settings import (
     SETTINGS,
     check_headers,
     check_params,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contextops.config.template import Template
 from contextops.errors import UsageFailure
-from contextops.template import Template
 
 
 def template(prompt):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from contextops import refusal, retry
+from contextops.config.settings import origin_of, presentable_header
 from contextops.deadlines import Deadlines
 from contextops.errors import BadResponse, Failure, TimedOut, TooLarge, Truncated, Unreachable
-from contextops.settings import origin_of, presentable_header
 from contextops.transport import Request, Response, Transport
 
 MAX_ERROR_BODY = 64 << 10

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from contextops import catalogue, refusal, strict_json
 from contextops.answer import Answer, Done, Piece
 from contextops.attempts import Attempts, Note, Settled, ignore, read
+from contextops.config.profile import Profile
+from contextops.config.settings import SETTINGS, is_secret_name, presentable_header
 from contextops.deadlines import METADATA_MAX_TIME, Deadlines
 from contextops.errors import (
     AuthFailure,
@@ -32,8 +34,6 @@ from contextops.errors import (
     Unreachable,
     UsageFailure,
 )
-from contextops.profiles import Profile
-from contextops.settings import SETTINGS, is_secret_name, presentable_header
 from contextops.sse import Parser
 from contextops.transport import Body, Request, Response, Route, Transport
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from contextops import prompt, tools
 from contextops.answer import Piece, cost
+from contextops.config.template import Template
 from contextops.delivery import Deliver
 from contextops.errors import ConfigFailure, Failure
 from contextops.output import Printer
 from contextops.session import Content, Conversation, Message, parted, text_of
-from contextops.template import Template
 
 Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
 """Put messages to a model with parameters; the pieces of the answer come, ``Done`` last."""

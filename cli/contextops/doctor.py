@@ -8,9 +8,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from contextops import catalogue, config_file, profiles, reach, strict_json
+from contextops import catalogue, reach, strict_json
 from contextops.availability import failure_of, judge, with_hints
-from contextops.config_file import Exposed
+from contextops.config import file as config_file
+from contextops.config import profile as profiles
+from contextops.config.file import Exposed
+from contextops.config.settings import ip_address
 from contextops.deadlines import METADATA_MAX_TIME, shortest
 from contextops.errors import (
     AuthFailure,
@@ -20,11 +23,10 @@ from contextops.errors import (
     ServerFailure,
     TlsFailure,
 )
-from contextops.settings import ip_address
 
 if TYPE_CHECKING:
     from contextops.client import Client
-    from contextops.profiles import Profile
+    from contextops.config.profile import Profile
 
 # What /health says where it is not well; a word that we do not know is shown as it is.
 _UNWELL = (False, "error", "fail", "down", "unhealthy")

@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from contextops.config.settings import parse_duration
 from contextops.errors import UsageFailure
 from contextops.output import COLORS
 from contextops.report import FORMATS
-from contextops.settings import parse_duration
 
 
 def _setting(ctx: typer.Context, option: Any, value: Any) -> None:

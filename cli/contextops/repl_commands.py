@@ -10,12 +10,12 @@ from typing import NamedTuple, Protocol
 
 from contextops import prompt, session, strict_json
 from contextops.answer import cost
-from contextops.config_file import did_you_mean
+from contextops.config.file import did_you_mean
+from contextops.config.settings import parse_parameter
+from contextops.config.template import INPUT, is_name
 from contextops.dialogue import Added, Dialogue, Form, first_words
 from contextops.errors import ConfigFailure, Failure, UsageFailure
-from contextops.settings import parse_parameter
 from contextops.sources import STANDARD_INPUT, Sources
-from contextops.template import INPUT, is_name
 
 SLASH = "/"
 

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from contextops.config.profile import Profile, resolve
 from contextops.errors import ModelNotFound
 from contextops.output import Printer
-from contextops.profiles import Profile, resolve
 
 if TYPE_CHECKING:
     from contextops.client import Client

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from contextops import profiles
 from contextops.client import Client
 from contextops.commands import repl
+from contextops.config import profile
+from contextops.config.profile import state_folder
 from contextops.errors import AuthFailure
 from contextops.output import Printer
-from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 from shapes import KEY, OpenWebUI, chunk, stream
 
@@ -204,7 +204,7 @@ def test_the_key_is_in_no_output(run, server):
 
 def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"touch {tmp_path}/ran")
-    client = Client(profiles.resolve({}), note=print)
+    client = Client(profile.resolve({}), note=print)
     with pytest.raises(AuthFailure):
         client.in_passing(1.0)
     assert not (tmp_path / "ran").exists()

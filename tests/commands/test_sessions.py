@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from contextops import session
-from contextops.profiles import state_folder
+from contextops.config.profile import state_folder
 
 
 @pytest.fixture

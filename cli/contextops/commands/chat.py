@@ -6,8 +6,8 @@ import typer
 
 from contextops import session
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
+from contextops.config.profile import state_folder
 from contextops.options import group
-from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 
 Model = Annotated[

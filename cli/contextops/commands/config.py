@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import config_file, profiles, report, strict_json
+from contextops import report, strict_json
 from contextops.commands import SUMMARIES
-from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
-from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
-from contextops.output import Printer, sanitise
-from contextops.runtime import Runtime
-from contextops.settings import (
+from contextops.config import file
+from contextops.config import profile as profiles
+from contextops.config.settings import (
     HEADERS,
     KEY_SOURCES,
     SETTINGS,
@@ -25,6 +23,10 @@ from contextops.settings import (
     setting_of,
     split_key,
 )
+from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
+from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
+from contextops.output import Printer, sanitise
+from contextops.runtime import Runtime
 from contextops.sources import STANDARD_INPUT, Sources
 
 if TYPE_CHECKING:
@@ -71,16 +73,16 @@ def set_values(
     in_templates = {keys: values.pop(keys) for keys in list(values) if keys[0] == TEMPLATES}
     notes: list[str] = []
 
-    def change(data: config_file.Data) -> None:
+    def change(data: file.Data) -> None:
         if values:
             profile = profiles.profile_to_change(runtime.typed, data, may_be_new=True)
         for keys, value in values.items():
-            left = config_file.assign(data, profile, keys, value)
+            left = file.assign(data, profile, keys, value)
             notes.extend(f"{keys[0]} takes the place of {name}" for name in left)
         for keys, value in in_templates.items():
-            config_file.assign_to_template(data, keys, value)
+            file.assign_to_template(data, keys, value)
         if default_profile is not None:
-            config_file.use(data, default_profile)
+            file.use(data, default_profile)
 
     _note(runtime, [*profiles.change_config(change, create=True), *notes])
     _note(runtime, [_EXPOSED.format(".".join(keys)) for keys in pairs if _is_exposed(keys, pairs)])
@@ -119,7 +121,7 @@ def _keys_to_set(key: str) -> Keys:
     keys = _keys(key)
     if keys[0] == TEMPLATES and len(keys) == 2:
         _name, dot, last = keys[1].rpartition(".")
-        hint = config_file.did_you_mean(last, TEMPLATE_SETTINGS) if dot else ""
+        hint = file.did_you_mean(last, TEMPLATE_SETTINGS) if dot else ""
         raise UsageFailure(
             f"{redact(key)} is no setting of a template",
             f"there are {', '.join(TEMPLATE_SETTINGS)}",
@@ -143,7 +145,7 @@ def _no_such_key(key: str, error: ValueError) -> UsageFailure:
         return UsageFailure(str(error), remedy=f"did you mean params.{key}?")
     if key.partition(".")[0] == TEMPLATES:
         return UsageFailure(str(error), remedy="see them all with 'contextops config list'")
-    hint = config_file.did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
+    hint = file.did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
     return UsageFailure(
         str(error), remedy=hint or "see them all with 'contextops help environment'"
     )
@@ -226,7 +228,7 @@ def _sources(runtime: Runtime) -> profiles.Sources:
     sources = profiles.gather(runtime.typed)
     _note(runtime, sources.notes)
     for template in sources.file.templates:
-        _note(runtime, config_file.unknown_keys_of_template(sources.file, template))
+        _note(runtime, file.unknown_keys_of_template(sources.file, template))
     return sources
 
 
@@ -293,12 +295,12 @@ def unset_values(
     runtime: Runtime = ctx.obj
     notes: list[str] = []
 
-    def remove_profile(data: config_file.Data) -> None:
+    def remove_profile(data: file.Data) -> None:
         name = runtime.typed["profile"]
-        if config_file.remove_profile(data, name):
+        if file.remove_profile(data, name):
             notes.append(f"{name} was the default profile; now none is")
 
-    def remove_keys(data: config_file.Data) -> None:
+    def remove_keys(data: file.Data) -> None:
         for key in keys or ():
             _remove(runtime, data, key)
 
@@ -308,22 +310,22 @@ def unset_values(
     _note(runtime, [*made, *notes])
 
 
-def _remove(runtime: Runtime, data: config_file.Data, key: str) -> None:
+def _remove(runtime: Runtime, data: file.Data, key: str) -> None:
     """Remove a key; one that no setting has is removed too, where it is found."""
     if key == _DEFAULT_PROFILE:
         data.pop(key, None)
         return
     if key.startswith(f"{TEMPLATES}."):
-        config_file.unset_template(data, _keys(key))
+        file.unset_template(data, _keys(key))
         return
     profile = profiles.profile_to_change(runtime.typed, data, may_be_new=False)
     try:
         keys, wrong = split_key(key), None
     except ValueError as error:
         keys, wrong = (key,), error
-    found = config_file.unset(data, profile, keys)
+    found = file.unset(data, profile, keys)
     if not found and "profile" not in runtime.typed:
-        found = config_file.unset_unknown(data, key)
+        found = file.unset_unknown(data, key)
     if wrong and not found:
         raise _no_such_key(key, wrong) from None
 
@@ -343,8 +345,8 @@ def use_profile(
         _list_profiles(runtime, as_json=as_json)
     else:
         # The default needs no file to be the one in use; the embedded model does.
-        is_news = name != config_file.DEFAULT
-        change = profiles.change_config(lambda data: config_file.use(data, name), create=is_news)
+        is_news = name != file.DEFAULT
+        change = profiles.change_config(lambda data: file.use(data, name), create=is_news)
         _note(runtime, change)
 
 
@@ -383,7 +385,7 @@ def edit_file(ctx: typer.Context) -> None:
     runtime: Runtime = ctx.obj
     is_person = sys.stdin is not None and sys.stdin.isatty()
     editor = profiles.editor(on_terminal=is_person and runtime.printer.stdout_is_terminal)
-    config_file.edit_by_hand(profiles.config_path(), editor)
+    file.edit_by_hand(profiles.config_path(), editor)
 
 
 @app.command("check", cls=OnlineCommand)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contextops.config.profile import variables
 from contextops.errors import (
     INTERNAL,
     OK,
@@ -25,7 +26,6 @@ from contextops.errors import (
     UsageFailure,
 )
 from contextops.options import Command, alone
-from contextops.profiles import variables
 from contextops.runtime import Runtime
 
 app = alone()

@@ -10,6 +10,7 @@ import typer
 
 from contextops import catalogue, delivery, report
 from contextops.commands import SUMMARIES
+from contextops.config.profile import cache_folder
 from contextops.deadlines import METADATA_MAX_TIME, shortest
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import (
@@ -23,7 +24,6 @@ from contextops.options import (
     need,
 )
 from contextops.output import Printer
-from contextops.profiles import cache_folder
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:

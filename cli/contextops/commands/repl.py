@@ -12,7 +12,7 @@ from typing import Annotated, Any, TextIO, cast
 
 import typer
 
-from contextops import __version__, delivery, profiles, prompt, repl_commands, session
+from contextops import __version__, delivery, prompt, repl_commands, session
 from contextops.answer import Piece
 from contextops.commands.chat import (
     Model,
@@ -25,18 +25,19 @@ from contextops.commands.chat import (
     Temperature,
     conversation,
 )
-from contextops.config_file import run_editor
+from contextops.config import profile as profiles
+from contextops.config.file import run_editor
+from contextops.config.profile import state_folder
+from contextops.config.settings import TEMPLATES, redact
+from contextops.config.template import Template
 from contextops.dialogue import Dialogue, Form
 from contextops.errors import ConfigFailure, Failure, ModelNotFound
 from contextops.line_reader import PipedReader, PlainReader
 from contextops.options import AsJsonLines, OnlineCommand, alone
 from contextops.output import Printer
-from contextops.profiles import state_folder
 from contextops.repl import Reader, Repl
 from contextops.runtime import Runtime
-from contextops.settings import TEMPLATES, redact
 from contextops.sources import Lines, Sources
-from contextops.template import Template
 
 app = alone()
 

@@ -20,11 +20,11 @@ from contextops.commands.chat import (
     Temperature,
     conversation,
 )
+from contextops.config.template import Template
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
 from contextops.runtime import Runtime
 from contextops.sources import Sources
-from contextops.template import Template
 
 if TYPE_CHECKING:
     from contextops.schema import Schema

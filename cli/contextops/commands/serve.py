@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from contextops import profiles
-from contextops.config_file import DEFAULT, LOCAL
+from contextops.config import profile as profiles
+from contextops.config.file import DEFAULT, LOCAL
+from contextops.config.profile import Profile
 from contextops.options import Command, alone
 from contextops.output import Printer
-from contextops.profiles import Profile
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import typer
 
 from contextops import session
 from contextops.commands import SUMMARIES
+from contextops.config.profile import state_folder
 from contextops.errors import ConfigFailure
 from contextops.options import AsJson, Command, group
-from contextops.profiles import state_folder
 from contextops.runtime import Runtime
 
 app = group("session", SUMMARIES["session"])

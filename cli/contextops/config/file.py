@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contextops import files
-from contextops.errors import ConfigFailure, reason
-from contextops.settings import (
+from contextops.config.settings import (
     HIDDEN,
     KEY_SOURCES,
     SETTINGS,
@@ -31,6 +30,7 @@ from contextops.settings import (
     redact,
     userinfo_of,
 )
+from contextops.errors import ConfigFailure, reason
 
 DEFAULT = "default"
 """The profile that is meant where none is named, in the file or not."""

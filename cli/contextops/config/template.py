@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from contextops.config_file import did_you_mean
+from contextops.config.file import did_you_mean
 from contextops.errors import UsageFailure
 
 INPUT = "input"

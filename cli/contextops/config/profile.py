@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from contextops import strict_json
-from contextops.config_file import (
+from contextops.config.file import (
     DEFAULT,
     LOCAL,
     ConfigFile,
@@ -26,8 +26,7 @@ from contextops.config_file import (
     unknown_keys,
     unknown_keys_of_template,
 )
-from contextops.errors import ConfigFailure, Failure, InputFailure, UsageFailure, reason
-from contextops.settings import (
+from contextops.config.settings import (
     FILE,
     KEY_SOURCES,
     SETTINGS,
@@ -44,7 +43,8 @@ from contextops.settings import (
     redact,
     setting_of,
 )
-from contextops.template import Template
+from contextops.config.template import Template
+from contextops.errors import ConfigFailure, Failure, InputFailure, UsageFailure, reason
 
 if TYPE_CHECKING:
     import subprocess
