@@ -20,8 +20,8 @@ from contextops.app import app
 from contextops.commands.help import TOPICS
 from contextops.config.settings import BOOLEAN, FILE, PROMPT, SETTINGS
 from contextops.options import CONNECTION, DISPLAY, PROFILE
-from contextops.output import COLORS
-from contextops.report import FORMATS
+from contextops.output.printer import COLORS
+from contextops.output.report import FORMATS
 
 _FOLDER = Path(__file__).parent
 _BEGIN = "# --- generated: begin ---\n"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.markdown import Blocks, first_code
+from contextops.output.markdown_blocks import Blocks, first_code
 
 # Texts of what matters to the reader of blocks, so that random ones are not all one paragraph.
 TEXTS = st.lists(

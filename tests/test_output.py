@@ -28,7 +28,7 @@ from contextops.errors import (
     Signalled,
     Truncated,
 )
-from contextops.output import Printer, Spinner, sanitise
+from contextops.output.printer import Printer, Spinner, sanitise
 
 # The contract's list, but for the two that text needs.
 FORBIDDEN = {

@@ -24,7 +24,7 @@ from contextops.errors import (
     Signalled,
     TimedOut,
 )
-from contextops.output import Printer, StdoutFailure
+from contextops.output.printer import Printer, StdoutFailure
 from contextops.repl import Repl
 from contextops.session import Conversation
 from contextops.sources import Sources

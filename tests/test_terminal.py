@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from contextops.output import sanitise
-from contextops.terminal import MarkdownWriter
+from contextops.output.markdown import MarkdownWriter
+from contextops.output.printer import sanitise
 from shapes import KEY, chunk, stream
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")

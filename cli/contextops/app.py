@@ -14,7 +14,7 @@ from contextops import __version__
 from contextops.commands import SUMMARIES, Loading
 from contextops.errors import INTERNAL, Failure, Signalled, UsageFailure
 from contextops.options import PROFILE
-from contextops.output import Printer
+from contextops.output.printer import Printer
 from contextops.runtime import Runtime
 
 

@@ -16,7 +16,7 @@ from contextops import tools
 from contextops.answer import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
 from contextops.files import PartFile
-from contextops.output import Printer
+from contextops.output.printer import Printer
 
 if TYPE_CHECKING:
     from contextops.schema import Schema
@@ -153,9 +153,9 @@ def first_code(language: str | None) -> Deliver:
     """Show nothing but the first fenced block of code, once the answer is whole."""
 
     def show(response: Response, printer: Printer) -> None:
-        from contextops import markdown
+        from contextops.output import markdown_blocks
 
-        found = markdown.first_code(text_in(_first(response)), language)
+        found = markdown_blocks.first_code(text_in(_first(response)), language)
         if found is None:
             kind = f"{language} block" if language else "block of code"
             raise NoMatch(

@@ -14,7 +14,7 @@ from contextops.answer import Piece, cost
 from contextops.config.template import Template
 from contextops.delivery import Deliver
 from contextops.errors import ConfigFailure, Failure
-from contextops.output import Printer
+from contextops.output.printer import Printer
 from contextops.session import Content, Conversation, Message, parted, text_of
 
 Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]

@@ -24,7 +24,7 @@ from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import files, strict_json
 from contextops.errors import Failure, Signalled
-from contextops.output import exactly
+from contextops.output.printer import exactly
 
 _MOST_ENTRIES = 1000
 _MOST_BYTES = 1 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextops.output import Printer
+from contextops.output.printer import Printer
 from contextops.sources import Lines
 
 _CONTINUED = "\\"

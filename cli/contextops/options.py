@@ -12,8 +12,8 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from contextops.config.settings import parse_duration
 from contextops.errors import UsageFailure
-from contextops.output import COLORS
-from contextops.report import FORMATS
+from contextops.output.printer import COLORS
+from contextops.output.report import FORMATS
 
 
 def _setting(ctx: typer.Context, option: Any, value: Any) -> None:

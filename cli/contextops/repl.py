@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from contextops import repl_commands
 from contextops.dialogue import Dialogue
 from contextops.errors import OK, Failure, InputFailure, Signalled, reason
-from contextops.output import StdoutFailure
+from contextops.output.printer import StdoutFailure
 from contextops.repl_commands import SLASH, Leave, Surroundings
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contextops.config.profile import Profile, resolve
 from contextops.errors import ModelNotFound
-from contextops.output import Printer
+from contextops.output.printer import Printer
 
 if TYPE_CHECKING:
     from contextops.client import Client

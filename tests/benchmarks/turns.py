@@ -97,7 +97,7 @@ def looped(turns: int) -> list[float]:
     from contextops.answer import Done, Text
     from contextops.dialogue import Dialogue
     from contextops.line_reader import PipedReader
-    from contextops.output import Printer
+    from contextops.output.printer import Printer
     from contextops.repl import Repl
     from contextops.session import Conversation
     from contextops.sources import Lines as StandardInput

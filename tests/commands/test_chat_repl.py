@@ -16,7 +16,7 @@ from contextops.commands import repl
 from contextops.config import profile
 from contextops.config.profile import state_folder
 from contextops.errors import AuthFailure
-from contextops.output import Printer
+from contextops.output.printer import Printer
 from contextops.runtime import Runtime
 from shapes import KEY, OpenWebUI, chunk, stream
 

@@ -9,7 +9,7 @@ import typer
 from contextops import strict_json
 from contextops.errors import BadResponse, Failure, UsageFailure
 from contextops.options import OnlineCommand, alone
-from contextops.output import Printer, sanitise
+from contextops.output.printer import Printer, sanitise
 from contextops.runtime import Runtime
 from contextops.sources import Sources, argument
 

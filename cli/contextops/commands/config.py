@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import report, strict_json
+from contextops import strict_json
 from contextops.commands import SUMMARIES
 from contextops.config import file
 from contextops.config import profile as profiles
@@ -25,7 +25,8 @@ from contextops.config.settings import (
 )
 from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
 from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
-from contextops.output import Printer, sanitise
+from contextops.output import report
+from contextops.output.printer import Printer, sanitise
 from contextops.runtime import Runtime
 from contextops.sources import STANDARD_INPUT, Sources
 

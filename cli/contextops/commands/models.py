@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import catalogue, delivery, report
+from contextops import catalogue, delivery
 from contextops.commands import SUMMARIES
 from contextops.config.profile import cache_folder
 from contextops.deadlines import METADATA_MAX_TIME, shortest
@@ -23,7 +23,8 @@ from contextops.options import (
     group,
     need,
 )
-from contextops.output import Printer
+from contextops.output import report
+from contextops.output.printer import Printer
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:

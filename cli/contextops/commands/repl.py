@@ -34,7 +34,7 @@ from contextops.dialogue import Dialogue, Form
 from contextops.errors import ConfigFailure, Failure, ModelNotFound
 from contextops.line_reader import PipedReader, PlainReader
 from contextops.options import AsJsonLines, OnlineCommand, alone
-from contextops.output import Printer
+from contextops.output.printer import Printer
 from contextops.repl import Reader, Repl
 from contextops.runtime import Runtime
 from contextops.sources import Lines, Sources

@@ -12,7 +12,7 @@ from contextops.config import profile as profiles
 from contextops.config.file import DEFAULT, LOCAL
 from contextops.config.profile import Profile
 from contextops.options import Command, alone
-from contextops.output import Printer
+from contextops.output.printer import Printer
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:

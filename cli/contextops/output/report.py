@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from contextops.output import Printer, exactly
+from contextops.output.printer import Printer, exactly
 
 FORMATS = ("junit", "github")
 """JUnit's XML, drawn by GitLab, Jenkins and others; the workflow commands of GitHub Actions."""

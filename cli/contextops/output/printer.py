@@ -240,7 +240,7 @@ class Printer:
 
     def _suitable_writer(self) -> AnswerWriter:
         if self._renders:
-            from contextops.terminal import MarkdownWriter
+            from contextops.output.markdown import MarkdownWriter
 
             return MarkdownWriter(self.write_text, color=self._color, clean=sanitise)
         return self.unrendered()

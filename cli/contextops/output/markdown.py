@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.syntax import Syntax
 from rich.theme import Theme
 
-from contextops.markdown import Blocks
+from contextops.output.markdown_blocks import Blocks
 
 _WIDTH = 80
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
