@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contextops import strict_json
-from contextops.answer import Answer, Done, Piece, Reasoning, Text, ToolCall
-from contextops.client import Client
+from contextops.api.client import Client
+from contextops.api.completion import Answer, Done, Piece, Reasoning, Text, ToolCall
+from contextops.api.sse import Event
 from contextops.config.profile import resolve
 from contextops.errors import Failure
-from contextops.sse import Event
 from json_values import VALUES, values
 from server import CLOSE, HOLD, Server, Step
 from shapes import CREATED, DONE, USAGE, chunk, completion, json_answer, reply, stream, usage_chunk

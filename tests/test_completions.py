@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from command_tree import COMMANDS
-from contextops.catalogue import remember
+from contextops.api.model_ids import remember
 from contextops.config.settings import SETTINGS
 
 pytestmark = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextops.deadlines import Deadlines
+from contextops.api.timeouts import Deadlines
 
 
 class Clock:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops import refusal, strict_json
-from contextops.refusal import UnclearAuth, failure, failure_in, status_meant, words
+from contextops import strict_json
+from contextops.api import error_responses
+from contextops.api.error_responses import UnclearAuth, failure, failure_in, status_meant, words
 from json_values import values
 from shapes import compact
 
@@ -282,7 +283,7 @@ def test_what_is_no_answer_has_a_status_too(document: Any, exit_status: int, wor
 
 
 def test_a_web_page_and_what_is_no_json_name_the_address():
-    for told in (refusal.html(WHERE), refusal.not_json(WHERE, "why")):
+    for told in (error_responses.html(WHERE), error_responses.not_json(WHERE, "why")):
         assert told.status == 8
         assert WHERE in told.message
         assert "base_url" in told.remedy

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contextops import delivery, files, repl_commands, session
-from contextops.answer import Done, Text
+from contextops.api.completion import Done, Text
 from contextops.config.template import Template
 from contextops.dialogue import Dialogue, Form
 from contextops.errors import (

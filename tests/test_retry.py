@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.attempts import Attempts
-from contextops.deadlines import Deadlines
-from contextops.retry import MAX_WAIT, asked_delay, is_retried, own_delay
-from contextops.transport import Request
+from contextops.api.attempts import Attempts
+from contextops.api.retry import MAX_WAIT, asked_delay, is_retried, own_delay
+from contextops.api.timeouts import Deadlines
+from contextops.api.transport import Request
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contextops import session, strict_json
-from contextops.answer import Done, Piece, Reasoning, Text
+from contextops.api.completion import Done, Piece, Reasoning, Text
 from contextops.errors import InputFailure, OutputFailure, Truncated, UsageFailure
 from contextops.session import Conversation
 

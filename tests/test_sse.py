@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contextops.api.sse import Parser
 from contextops.errors import TooLarge
-from contextops.sse import Parser
 from sse_vectors import VECTORS, Vector
 
 PLENTY = 1 << 20

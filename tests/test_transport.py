@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 
 from certificates import Certificates
-from contextops.deadlines import Deadlines
+from contextops.api.timeouts import Deadlines
+from contextops.api.transport import Request, Response, Route, Transport, multipart
 from contextops.errors import ConfigFailure, Failure, TimedOut
-from contextops.transport import Request, Response, Route, Transport, multipart
 from server import CLOSE, HOLD, RESET, Connection, Step
 from server import Request as Received
 from shapes import KEY, chunked, http, in_turn

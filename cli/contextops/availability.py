@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from contextops import catalogue
+from contextops.api import model_ids
 from contextops.errors import (
     AuthFailure,
     ConfigFailure,
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
     failure: Failure | None = None
 
 
-def judge(names: Sequence[str], list_ids: ListIds, find: Find = catalogue.named) -> list[Verdict]:
+def judge(names: Sequence[str], list_ids: ListIds, find: Find = model_ids.named) -> list[Verdict]:
     """Tell which of these names the server lists; without any, its only model.
 
     ``find`` gives the ids that a name stands for.
@@ -79,12 +79,12 @@ def judge(names: Sequence[str], list_ids: ListIds, find: Find = catalogue.named)
 
 def _not_chosen(ids: Sequence[str]) -> Verdict:
     remedy = "name those to check, or one for good: contextops config set model ID"
-    failure = ConfigFailure("no model chosen", catalogue.offer(ids), remedy)
+    failure = ConfigFailure("no model chosen", model_ids.offer(ids), remedy)
     return Verdict(None, available=None, failure=failure)
 
 
 def _missing(name: str | None, ids: Sequence[str]) -> Verdict:
-    why = "" if ids else f"it lists none: the key is good, but {catalogue.PRIVATE}"
+    why = "" if ids else f"it lists none: the key is good, but {model_ids.PRIVATE}"
     failure = ModelNotFound(f"the server has no model {name or 'at all'}", why)
     return Verdict(name, available=False, offered=ids, failure=failure)
 
@@ -159,7 +159,7 @@ def with_hints(verdicts: Sequence[Verdict]) -> list[Verdict]:
     hinted = 0
     for each in verdicts:
         if each.failure and each.offered and each.model and hinted < _MOST_NAMED:
-            each.failure.remedy = catalogue.hint(each.model, each.offered)
+            each.failure.remedy = model_ids.hint(each.model, each.offered)
             hinted += 1
     return list(verdicts)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from contextops import tools
-from contextops.answer import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
+from contextops.api.completion import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
 from contextops.files import PartFile
 from contextops.output.printer import Printer

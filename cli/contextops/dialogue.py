@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from contextops import prompt, tools
-from contextops.answer import Piece, cost
+from contextops.api.completion import Piece, cost
 from contextops.config.template import Template
 from contextops.delivery import Deliver
 from contextops.errors import ConfigFailure, Failure

@@ -8,13 +8,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from contextops import catalogue, reach, strict_json
+from contextops import reach, strict_json
+from contextops.api import model_ids
+from contextops.api.timeouts import METADATA_MAX_TIME, shortest
 from contextops.availability import failure_of, judge, with_hints
 from contextops.config import file as config_file
 from contextops.config import profile as profiles
 from contextops.config.file import Exposed
 from contextops.config.settings import ip_address
-from contextops.deadlines import METADATA_MAX_TIME, shortest
 from contextops.errors import (
     AuthFailure,
     BadResponse,
@@ -25,7 +26,7 @@ from contextops.errors import (
 )
 
 if TYPE_CHECKING:
-    from contextops.client import Client
+    from contextops.api.client import Client
     from contextops.config.profile import Profile
 
 # What /health says where it is not well; a word that we do not know is shown as it is.
@@ -245,7 +246,7 @@ class Examination:
         model = self._profile().model
         if not model and ids:
             return f"{len(ids)}; none is chosen" if len(ids) > 1 else ids[0]
-        verdicts = with_hints(judge([model] if model else [], lambda: ids, catalogue.same))
+        verdicts = with_hints(judge([model] if model else [], lambda: ids, model_ids.same))
         if (failure := failure_of(verdicts)) is not None:
             raise failure
         return f"{len(ids)}, {model} among them"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from contextops import prompt, session, strict_json
-from contextops.answer import cost
+from contextops.api.completion import cost
 from contextops.config.file import did_you_mean
 from contextops.config.settings import parse_parameter
 from contextops.config.template import INPUT, is_name

@@ -11,7 +11,7 @@ from contextops.errors import ModelNotFound
 from contextops.output.printer import Printer
 
 if TYPE_CHECKING:
-    from contextops.client import Client
+    from contextops.api.client import Client
     from contextops.local.engine import Engine
 
 
@@ -69,7 +69,7 @@ class Runtime:
         return self._client(self.profile._replace(key=None))
 
     def _client(self, profile: Profile) -> Client:
-        from contextops.client import Client
+        from contextops.api.client import Client
 
         return Client(
             profile, note=self.printer.note, detail=self.printer.detail, hide=self.printer.hide
@@ -78,7 +78,7 @@ class Runtime:
     def _local_client(self) -> Client:
         # Started first: it loads while httpx does.
         engine = self._engine
-        from contextops.client import Client
+        from contextops.api.client import Client
 
         return Client(
             self.profile,
@@ -127,4 +127,4 @@ class Runtime:
 
 
 def _import_client() -> None:
-    import contextops.client  # noqa: F401 - for its own sake: what it loads takes 0.1 s
+    import contextops.api.client  # noqa: F401 - for its own sake: what it loads takes 0.1 s

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contextops import strict_json
-from contextops.answer import Done, Piece, Reasoning, calls_in, is_refusal, text_in
-from contextops.deadlines import interrupted
+from contextops.api.completion import Done, Piece, Reasoning, calls_in, is_refusal, text_in
+from contextops.api.timeouts import interrupted
 from contextops.errors import InputFailure, NoMatch, Rejected
 from contextops.sources import Sources, name_of
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contextops import files, prompt, strict_json
-from contextops.answer import Done, Piece, Text
+from contextops.api.completion import Done, Piece, Text
 from contextops.errors import Failure, InputFailure, UsageFailure, reason
 
 ENDING = ".jsonl"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contextops import strict_json
-from contextops.answer import Done, Piece, calls_in
+from contextops.api.completion import Done, Piece, calls_in
 from contextops.errors import InputFailure, NoMatch, UsageFailure
 from contextops.sources import Sources, name_of
 

@@ -94,7 +94,7 @@ def piped(turns: int, *argv: str) -> list[float]:
 def looped(turns: int) -> list[float]:
     """Have the turns with a function for a model and give the CPU seconds of each."""
     from contextops import delivery
-    from contextops.answer import Done, Text
+    from contextops.api.completion import Done, Text
     from contextops.dialogue import Dialogue
     from contextops.line_reader import PipedReader
     from contextops.output.printer import Printer

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from contextops.client import Client
+from contextops.api.client import Client
 from contextops.commands import repl
 from contextops.config import profile
 from contextops.config.profile import state_folder

@@ -14,7 +14,7 @@ from contextops.runtime import Runtime
 from contextops.sources import Sources, argument
 
 if TYPE_CHECKING:
-    from contextops.client import Reply
+    from contextops.api.client import Reply
 
 
 app = alone()
@@ -110,7 +110,7 @@ def _body(data: str | None, form: Sequence[str], sources: Sources) -> tuple[byte
     if data is not None and form:
         raise UsageFailure("-d and -F exclude each other", remedy="leave one out")
     if form:
-        from contextops.transport import multipart
+        from contextops.api.transport import multipart
 
         return multipart([_part(field, sources) for field in form])
     return (None if data is None else argument(data, sources)), "application/json"

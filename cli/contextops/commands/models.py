@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import catalogue, delivery
+from contextops import delivery
+from contextops.api import model_ids
+from contextops.api.timeouts import METADATA_MAX_TIME, shortest
 from contextops.commands import SUMMARIES
 from contextops.config.profile import cache_folder
-from contextops.deadlines import METADATA_MAX_TIME, shortest
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import (
     AsJson,
@@ -131,7 +132,7 @@ def check_models(
     profile, client = runtime.profile, runtime.client
     wanted = names or ([profile.model] if profile.model else [])
     # A glob is typed: the model of a profile is one.
-    find = catalogue.named if names else catalogue.same
+    find = model_ids.named if names else model_ids.same
 
     def list_ids() -> list[str]:
         return [model["id"] for model in client.models(refresh=refresh)]
@@ -238,7 +239,7 @@ def _listed(runtime: Runtime, *, refresh: bool) -> list[dict[str, Any]]:
     printer.require_stdout()
     listed = runtime.client.models(refresh=refresh)
     if not listed:
-        printer.note(f"the server lists no models: {catalogue.PRIVATE}")
+        printer.note(f"the server lists no models: {model_ids.PRIVATE}")
     return listed
 
 
@@ -246,7 +247,7 @@ def _matching(listed: list[dict[str, Any]], patterns: Sequence[str]) -> list[dic
     if not patterns:
         return listed
     ids = [model["id"] for model in listed]
-    wanted = {each for pattern in patterns for each in catalogue.found(pattern, ids)}
+    wanted = {each for pattern in patterns for each in model_ids.found(pattern, ids)}
     return [model for model in listed if model["id"] in wanted]
 
 
@@ -256,7 +257,7 @@ def _remember(runtime: Runtime, listed: list[dict[str, Any]]) -> None:
         return
     ids = (model["id"] for model in listed if not runtime.printer.hides(model["id"]))
     with suppress(ConfigFailure):  # where there is no home folder
-        catalogue.remember(cache_folder(), runtime.profile.name, ids)
+        model_ids.remember(cache_folder(), runtime.profile.name, ids)
 
 
 def _show(

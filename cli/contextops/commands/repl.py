@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO, cast
 import typer
 
 from contextops import __version__, delivery, prompt, repl_commands, session
-from contextops.answer import Piece
+from contextops.api.completion import Piece
 from contextops.commands.chat import (
     Model,
     Param,

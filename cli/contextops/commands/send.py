@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from contextops import delivery, prompt, session, tools
-from contextops.answer import cost
+from contextops.api.completion import cost
 from contextops.commands.chat import (
     Model,
     Param,
@@ -424,6 +424,6 @@ def _show_request(runtime: Runtime, body: dict[str, Any], *, as_curl: bool) -> N
     if not as_curl:
         runtime.printer.json(body)
         return
-    from contextops.client import curl_command
+    from contextops.api.client import curl_command
 
     runtime.printer.write_text(curl_command(runtime.profile, body))

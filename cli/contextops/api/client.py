@@ -13,12 +13,15 @@ from contextlib import contextmanager, suppress
 from signal import SIGINT
 from typing import Any, TypeVar
 
-from contextops import catalogue, refusal, strict_json
-from contextops.answer import Answer, Done, Piece
-from contextops.attempts import Attempts, Note, Settled, ignore, read
+from contextops import strict_json
+from contextops.api import error_responses, model_ids
+from contextops.api.attempts import Attempts, Note, Settled, ignore, read
+from contextops.api.completion import Answer, Done, Piece
+from contextops.api.sse import Parser
+from contextops.api.timeouts import METADATA_MAX_TIME, Deadlines
+from contextops.api.transport import Body, Request, Response, Route, Transport
 from contextops.config.profile import Profile
 from contextops.config.settings import SETTINGS, is_secret_name, presentable_header
-from contextops.deadlines import METADATA_MAX_TIME, Deadlines
 from contextops.errors import (
     AuthFailure,
     BadResponse,
@@ -34,8 +37,6 @@ from contextops.errors import (
     Unreachable,
     UsageFailure,
 )
-from contextops.sse import Parser
-from contextops.transport import Body, Request, Response, Route, Transport
 
 _CHAT = "chat/completions"
 
@@ -135,7 +136,7 @@ class Client:
         if not ids:
             # To name one would be of no use to whom none is granted.
             remedy = "ask one for access"
-        raise ConfigFailure("no model chosen", catalogue.offer(ids), remedy)
+        raise ConfigFailure("no model chosen", model_ids.offer(ids), remedy)
 
     def chat(
         self, body: Mapping[str, Json], *, allow_truncated: bool = False, whole: bool = False
@@ -164,7 +165,7 @@ class Client:
                 limit_is_callers=_sets_limit(body) and not whole,
                 allow_truncated=allow_truncated and not whole,
             )
-        except refusal.UnclearAuth as failure:
+        except error_responses.UnclearAuth as failure:
             raise self._judged(failure) from None
         except ModelNotFound as failure:
             raise self._with_offer(failure, str(body["model"])) from None
@@ -208,7 +209,7 @@ class Client:
                     deadlines.token()
                 seconds = (first or time.monotonic()) - settled.begun
             answer.require_whole(limit_is_callers=True, allow_truncated=True)
-        except (refusal.UnclearAuth, ModelNotFound) as failure:
+        except (error_responses.UnclearAuth, ModelNotFound) as failure:
             raise self._explained(failure, body) from None
         if not (first or answer.is_finished):
             raise BadResponse("the server gave no answer of this API", "it has no choice in it")
@@ -306,14 +307,14 @@ class Client:
 
     def _explained(self, failure: Failure, body: bytes | None) -> Failure:
         """Say more of a refusal: whose key it is about, which models there are."""
-        if isinstance(failure, refusal.UnclearAuth):
+        if isinstance(failure, error_responses.UnclearAuth):
             return self._judged(failure)
         if isinstance(failure, ModelNotFound):
             with suppress(ValueError, KeyError, TypeError):
                 return self._with_offer(failure, str(strict_json.loads(body or b"")["model"]))
         return failure
 
-    def _judged(self, failure: refusal.UnclearAuth) -> Failure:
+    def _judged(self, failure: error_responses.UnclearAuth) -> Failure:
         """Tell a provider's 401 from our own: a key that lists models is good.
 
         Only Open WebUI passes on what its providers say; elsewhere a 401 is always our key's.
@@ -344,7 +345,7 @@ class Client:
         return ModelNotFound(
             f"the server has no model {wanted}",
             failure.why,
-            catalogue.hint(wanted, ids),
+            model_ids.hint(wanted, ids),
             http_status=failure.http_status,
         )
 
@@ -482,17 +483,17 @@ def _whole(document: Json, answer: Answer, status: int) -> list[Piece]:
     choices = document.get("choices") if isinstance(document, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(first, dict) or not isinstance(first.get("message"), dict):
-        raise refusal.failure_in(document, status)
+        raise error_responses.failure_in(document, status)
     try:
         return answer.take_document(document)
     except ServerFailure:
-        raise refusal.failure_in(document, status) from None
+        raise error_responses.failure_in(document, status) from None
 
 
 def _require_readable(response: Response, url: str) -> None:
     _require_uncompressed(response, url)
     if _type_of(response) == "text/html":
-        raise refusal.html(url)
+        raise error_responses.html(url)
 
 
 def _require_uncompressed(response: Response, url: str) -> None:
@@ -509,7 +510,7 @@ def _models(document: Json, url: str) -> list[dict[str, Json]]:
     """Take ``{"data": […]}``, as every recorded server sends, or the reference's bare array."""
     entries = document.get("data") if isinstance(document, dict) else document
     if not isinstance(entries, list):
-        raise refusal.failure_in(document)
+        raise error_responses.failure_in(document)
     known: dict[str, dict[str, Json]] = {}
     entries.reverse()
     while entries:
@@ -526,7 +527,7 @@ def _json(body: bytes, url: str) -> Json:
     try:
         return strict_json.loads(body)
     except ValueError as error:
-        raise refusal.not_json(url, str(error)) from None
+        raise error_responses.not_json(url, str(error)) from None
 
 
 class _Encoded:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contextops import strict_json
+from contextops.api.retry import asked_delay
 from contextops.errors import (
     AuthFailure,
     BadResponse,
@@ -22,7 +23,6 @@ from contextops.errors import (
     ServerFailure,
     Unreachable,
 )
-from contextops.retry import asked_delay
 
 MAX_WORDS = 500
 """Characters of a server's text that an error line may hold."""

@@ -8,11 +8,12 @@ from itertools import chain
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-from contextops import refusal, retry
+from contextops.api import error_responses as refusal
+from contextops.api import retry
+from contextops.api.timeouts import Deadlines
+from contextops.api.transport import Request, Response, Transport
 from contextops.config.settings import origin_of, presentable_header
-from contextops.deadlines import Deadlines
 from contextops.errors import BadResponse, Failure, TimedOut, TooLarge, Truncated, Unreachable
-from contextops.transport import Request, Response, Transport
 
 MAX_ERROR_BODY = 64 << 10
 """Bytes of an error's body that are read; the rest says nothing new."""

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
 from contextops import strict_json
+from contextops.api.error_responses import words
+from contextops.api.sse import Event
 from contextops.errors import BadResponse, Failure, ServerFailure, TooLarge, Truncated
-from contextops.refusal import words
-from contextops.sse import Event
 
 
 class Text(NamedTuple):
