@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextops import prompt, strict_json
+from contextops import strict_json
+from contextops.chat import request
+from contextops.chat.inputs import Sources
 from contextops.errors import InputFailure, UsageFailure
-from contextops.sources import Sources
 from json_values import VALUES
 
 
@@ -38,7 +39,7 @@ def read() -> Sources:
     ],
 )
 def test_a_dash_claims_standard_input(words, paths, is_claimed):
-    assert prompt.claims(words, *paths) is is_claimed
+    assert request.claims(words, *paths) is is_claimed
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_a_dash_claims_standard_input(words, paths, is_claimed):
 )
 def test_one_only_may_claim_it(words, paths):
     with pytest.raises(UsageFailure, match="twice") as refused:
-        prompt.claims(words, *paths)
+        request.claims(words, *paths)
     assert refused.value.status == 2
 
 
@@ -54,7 +55,7 @@ def test_one_only_may_claim_it(words, paths):
 
 
 def framed(path: str, content: str) -> str:
-    return "".join(prompt.framed(path, content))
+    return "".join(request.framed(path, content))
 
 
 def test_a_frame_names_the_file_as_it_was_typed():
@@ -113,7 +114,7 @@ IMAGES = {
 def test_an_image_is_known_by_its_bytes(read, tmp_path, kind):
     path = tmp_path / "picture.txt"
     path.write_bytes(IMAGES[kind])
-    text, image = prompt.content("what is it?", [str(path)], read)
+    text, image = request.content("what is it?", [str(path)], read)
     assert text == {"type": "text", "text": "what is it?"}
     head, _, data = image["image_url"]["url"].partition(",")
     assert head == f"data:{kind};base64"
@@ -122,11 +123,11 @@ def test_an_image_is_known_by_its_bytes(read, tmp_path, kind):
 
 def test_the_address_of_an_image_is_passed_on(read):
     url = "HTTPS://example.org/a.png?b=c"
-    assert prompt.content("", [url], read) == [{"type": "image_url", "image_url": {"url": url}}]
+    assert request.content("", [url], read) == [{"type": "image_url", "image_url": {"url": url}}]
 
 
 def test_without_images_the_content_is_the_text(read):
-    assert prompt.content("text", [], read) == "text"
+    assert request.content("text", [], read) == "text"
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"RIFF\0\0\0\0WAVE", b"\x89PN"])
@@ -134,7 +135,7 @@ def test_what_is_no_image_is_refused(read, tmp_path, data):
     path = tmp_path / "fake.png"
     path.write_bytes(data)
     with pytest.raises(InputFailure, match="no image") as failed:
-        prompt.content("x", [str(path)], read)
+        request.content("x", [str(path)], read)
     assert failed.value.status == 26
 
 
@@ -146,7 +147,7 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "
 def messages_in(folder: Path, text: str, read: Sources) -> Any:
     path = folder / "messages.json"
     path.write_text(text)
-    return prompt.read_messages(str(path), read)
+    return request.read_messages(str(path), read)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_what_is_no_array_of_messages_is_refused(read, tmp_path, text):
 @given(VALUES)
 @settings(max_examples=40)
 def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
-    told = prompt.fault(value)
+    told = request.fault(value)
     assert told is None or told
 
 
@@ -217,18 +218,18 @@ def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
     ids=lambda value: repr(value)[:12],
 )
 def test_a_parameter_is_json_where_it_is_strictly_json(pair: str, name: str, value: Any):
-    assert prompt.parameters([pair], {}) == {name: value}
+    assert request.parameters([pair], {}) == {name: value}
 
 
 @given(VALUES)
 @settings(max_examples=40)
 def test_any_value_can_be_typed(value: Any):
-    assert prompt.parameters([f"a={strict_json.dumps(value)}"], {}) == {"a": value}
+    assert request.parameters([f"a={strict_json.dumps(value)}"], {}) == {"a": value}
 
 
 def test_flags_of_their_own_are_parameters():
     flags = {"temperature": 0.0, "max_tokens": None}
-    assert prompt.parameters(["top_p=0.9"], flags) == {"temperature": 0.0, "top_p": 0.9}
+    assert request.parameters(["top_p=0.9"], flags) == {"temperature": 0.0, "top_p": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -241,13 +242,13 @@ def test_flags_of_their_own_are_parameters():
 )
 def test_what_cannot_be_meant_is_refused(pairs: list[str], word: str):
     with pytest.raises(UsageFailure, match=word) as refused:
-        prompt.parameters(pairs, {"temperature": 0.2})
+        request.parameters(pairs, {"temperature": 0.2})
     assert refused.value.status == 2
 
 
 def test_a_parameter_that_is_no_utf8_is_refused():
     with pytest.raises(InputFailure) as failed:
-        prompt.parameters([os.fsdecode(b"user=\xff")], {})
+        request.parameters([os.fsdecode(b"user=\xff")], {})
     assert failed.value.status == 26
 
 
@@ -262,7 +263,7 @@ def composed(**changes: Any) -> dict[str, Any]:
         "stream": True,
         "shows_usage": False,
     }
-    return prompt.body(**{**given_, **changes})
+    return request.body(**{**given_, **changes})
 
 
 def test_the_body_is_what_the_reference_documents():

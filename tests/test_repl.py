@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from contextops import delivery, files, repl_commands, session
+from contextops import files, repl_commands
 from contextops.api.completion import Done, Text
+from contextops.chat import render, session
+from contextops.chat.inputs import Sources
+from contextops.chat.session import Conversation
 from contextops.config.template import Template
 from contextops.dialogue import Dialogue, Form
 from contextops.errors import (
@@ -26,8 +29,6 @@ from contextops.errors import (
 )
 from contextops.output.printer import Printer, StdoutFailure
 from contextops.repl import Repl
-from contextops.session import Conversation
-from contextops.sources import Sources
 from deaths import SIGNALS
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -99,7 +100,7 @@ class Talk:
             model="small",
             params={},
             printer=Printer(),
-            deliver=delivery.words,
+            deliver=render.words,
         )
 
     def _ask(self, messages: Any, model: str, params: Any) -> Iterator[Any]:

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextops import session, strict_json
+from contextops import strict_json
 from contextops.api.completion import Done, Piece, Reasoning, Text
+from contextops.chat import session
+from contextops.chat.session import Conversation
 from contextops.errors import InputFailure, OutputFailure, Truncated, UsageFailure
-from contextops.session import Conversation
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextops import prompt, sources
+from contextops.chat import inputs, request
+from contextops.chat.inputs import Sources, argument, decoded
 from contextops.errors import InputFailure, UsageFailure
-from contextops.sources import Sources, argument, decoded
 
 PLENTY = 1 << 20
 
@@ -39,8 +39,8 @@ def gather(notes: list[str]) -> Callable[..., str]:
         encoding: str = "utf-8",
     ) -> str:
         read = Sources(limit=limit, note=notes.append, encoding=encoding)
-        text = prompt.gather(words, [str(path) for path in files], read, stdin=reads_stdin)
-        prompt.require(text, has_more=False)
+        text = request.gather(words, [str(path) for path in files], read, stdin=reads_stdin)
+        request.require(text, has_more=False)
         return text
 
     return gather
@@ -276,7 +276,7 @@ def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
 
 @posix
 def test_silence_is_explained_after_a_while(gather, monkeypatch, notes):
-    monkeypatch.setattr(sources, "PATIENCE", 0.05)
+    monkeypatch.setattr(inputs, "PATIENCE", 0.05)
     reader, writer = os.pipe()
     said = threading.Event()
 
@@ -288,7 +288,7 @@ def test_silence_is_explained_after_a_while(gather, monkeypatch, notes):
     with open(reader, encoding="utf-8") as stream:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdin", stream)
         read = Sources(limit=9, note=note)
-        assert prompt.gather(["words"], [], read, stdin=True) == "words"
+        assert request.gather(["words"], [], read, stdin=True) == "words"
         monkeypatch.undo()
     assert said.is_set()
     assert "standard input" in notes[0]

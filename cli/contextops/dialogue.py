@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from contextops import prompt, tools
 from contextops.api.completion import Piece, cost
+from contextops.chat import request, tools
+from contextops.chat.render import Deliver
+from contextops.chat.session import Content, Conversation, Message, parted, text_of
 from contextops.config.template import Template
-from contextops.delivery import Deliver
 from contextops.errors import ConfigFailure, Failure
 from contextops.output.printer import Printer
-from contextops.session import Content, Conversation, Message, parted, text_of
 
 Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
 """Put messages to a model with parameters; the pieces of the answer come, ``Done`` last."""
@@ -100,7 +100,7 @@ class Dialogue:
         images = [*parts, *(added.image for added in self.added if added.image)]
         if self.form is not None:
             text = self.form.template.fill(self.form.variables, text)
-        question = Question(prompt.with_images(text, images), self.form)
+        question = Question(request.with_images(text, images), self.form)
         self.added, self.form = [], None
         self.put(question)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextops.chat.inputs import Lines
 from contextops.output.printer import Printer
-from contextops.sources import Lines
 
 _CONTINUED = "\\"
 

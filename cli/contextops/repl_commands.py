@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from contextops import prompt, session, strict_json
+from contextops import strict_json
 from contextops.api.completion import cost
+from contextops.chat import request, session
+from contextops.chat.inputs import STANDARD_INPUT, Sources
 from contextops.config.file import did_you_mean
 from contextops.config.settings import parse_parameter
 from contextops.config.template import INPUT, is_name
 from contextops.dialogue import Added, Dialogue, Form, first_words
 from contextops.errors import ConfigFailure, Failure, UsageFailure
-from contextops.sources import STANDARD_INPUT, Sources
 
 SLASH = "/"
 
@@ -203,7 +204,7 @@ def _set_param(dialogue: Dialogue, argument: str) -> None:
 def _file(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
     if argument:
         path = _path(argument)
-        text = "".join(prompt.framed(path, around.sources.text_of(path)))
+        text = "".join(request.framed(path, around.sources.text_of(path)))
         dialogue.added.append(Added(path, text=text))
     _tell_added(dialogue)
 
@@ -211,7 +212,7 @@ def _file(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
 def _image(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
     if argument:
         path = _path(argument)
-        dialogue.added.append(Added(path, image=prompt.image(path, around.sources)))
+        dialogue.added.append(Added(path, image=request.image(path, around.sources)))
     _tell_added(dialogue)
 
 

@@ -93,14 +93,14 @@ def piped(turns: int, *argv: str) -> list[float]:
 
 def looped(turns: int) -> list[float]:
     """Have the turns with a function for a model and give the CPU seconds of each."""
-    from contextops import delivery
     from contextops.api.completion import Done, Text
+    from contextops.chat import render
+    from contextops.chat.inputs import Lines as StandardInput
+    from contextops.chat.session import Conversation
     from contextops.dialogue import Dialogue
     from contextops.line_reader import PipedReader
     from contextops.output.printer import Printer
     from contextops.repl import Repl
-    from contextops.session import Conversation
-    from contextops.sources import Lines as StandardInput
 
     message = {"role": "assistant", "content": "You said: tell me more"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -112,7 +112,7 @@ def looped(turns: int) -> list[float]:
         model="m",
         params={},
         printer=Printer(),
-        deliver=delivery.text,
+        deliver=render.text,
     )
     gc.set_threshold(500_000)
     lines = Lines(turns)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contextops import session
+from contextops.chat import session
 from contextops.config.profile import state_folder
 
 

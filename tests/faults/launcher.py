@@ -183,7 +183,7 @@ if __name__ == "__main__":
     import httpx
 
     import contextops.api.client
-    import contextops.session  # noqa: F401 - same
+    import contextops.chat.session  # noqa: F401 - same
     from contextops.__main__ import main
     from contextops.app import run
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contextops import strict_json
+from contextops.chat.inputs import Sources, argument
 from contextops.errors import BadResponse, Failure, UsageFailure
 from contextops.options import OnlineCommand, alone
 from contextops.output.printer import Printer, sanitise
 from contextops.runtime import Runtime
-from contextops.sources import Sources, argument
 
 if TYPE_CHECKING:
     from contextops.api.client import Reply

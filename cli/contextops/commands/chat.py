@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from contextops import session
+from contextops.chat import session
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
 from contextops.config.profile import state_folder
 from contextops.options import group

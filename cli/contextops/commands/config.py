@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contextops import strict_json
+from contextops.chat.inputs import STANDARD_INPUT, Sources
 from contextops.commands import SUMMARIES
 from contextops.config import file
 from contextops.config import profile as profiles
@@ -28,7 +29,6 @@ from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude
 from contextops.output import report
 from contextops.output.printer import Printer, sanitise
 from contextops.runtime import Runtime
-from contextops.sources import STANDARD_INPUT, Sources
 
 if TYPE_CHECKING:
     from contextops.doctor import Examined

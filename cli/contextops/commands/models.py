@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops import delivery
 from contextops.api import model_ids
 from contextops.api.timeouts import METADATA_MAX_TIME, shortest
+from contextops.chat import render
 from contextops.commands import SUMMARIES
 from contextops.config.profile import cache_folder
 from contextops.errors import ConfigFailure, UsageFailure
@@ -58,7 +58,7 @@ def list_models(
     No match is no failure: it prints nothing and exits 0.
     """
     runtime: Runtime = ctx.obj
-    with delivery.ending_lines(runtime.printer) if as_json_lines else nullcontext():
+    with render.ending_lines(runtime.printer) if as_json_lines else nullcontext():
         listed = _listed(runtime, refresh=refresh)
     models = _matching(listed, patterns or ())
     _show(models, runtime.printer, as_json=as_json, as_json_lines=as_json_lines)

@@ -12,8 +12,10 @@ from typing import Annotated, Any, TextIO, cast
 
 import typer
 
-from contextops import __version__, delivery, prompt, repl_commands, session
+from contextops import __version__, repl_commands
 from contextops.api.completion import Piece
+from contextops.chat import render, request, session
+from contextops.chat.inputs import Lines, Sources
 from contextops.commands.chat import (
     Model,
     Param,
@@ -37,7 +39,6 @@ from contextops.options import AsJsonLines, OnlineCommand, alone
 from contextops.output.printer import Printer
 from contextops.repl import Reader, Repl
 from contextops.runtime import Runtime
-from contextops.sources import Lines, Sources
 
 app = alone()
 
@@ -86,10 +87,10 @@ def repl(
     runtime: Runtime = ctx.obj
     runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
     flags = {"temperature": temperature, "max_tokens": max_tokens}
-    parameters = prompt.parameters(param or [], flags)
+    parameters = request.parameters(param or [], flags)
     runtime.keep(model=model, system=system, params=parameters, session=session_name)
     printer = runtime.printer
-    with delivery.ending_lines(printer) if as_json_lines else nullcontext():
+    with render.ending_lines(printer) if as_json_lines else nullcontext():
         printer.require_stdout()
         _hide_key(runtime)
         around = _Around(runtime)
@@ -100,7 +101,7 @@ def repl(
             model=_model(runtime, is_person=reader.is_person),
             params=runtime.profile.params,
             printer=printer,
-            deliver=delivery.lines if as_json_lines else delivery.words,
+            deliver=render.lines if as_json_lines else render.words,
             tells_cost=usage,
         )
     if reader.is_person:
@@ -111,7 +112,7 @@ def repl(
         reader,
         profile=runtime.profile.name,
         fail_fast=fail_fast,
-        each_in=partial(delivery.ending_lines, printer) if as_json_lines else nullcontext,
+        each_in=partial(render.ending_lines, printer) if as_json_lines else nullcontext,
     ).run()
     raise typer.Exit(status)
 
@@ -138,7 +139,9 @@ def _ask(
         why = f"it has {runtime.local_model()}"
         raise ModelNotFound(f"the embedded engine has no model {model}", why, "choose with /model")
     runtime.client.begin()
-    body = prompt.body(model=model, messages=messages, params=params, stream=True, shows_usage=True)
+    body = request.body(
+        model=model, messages=messages, params=params, stream=True, shows_usage=True
+    )
     return runtime.client.chat(body)
 
 

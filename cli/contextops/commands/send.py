@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from contextops import delivery, prompt, session, tools
 from contextops.api.completion import cost
+from contextops.chat import render, request, session, tools
+from contextops.chat.inputs import Sources
 from contextops.commands.chat import (
     Model,
     Param,
@@ -24,10 +25,9 @@ from contextops.config.template import Template
 from contextops.errors import ConfigFailure, UsageFailure
 from contextops.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
 from contextops.runtime import Runtime
-from contextops.sources import Sources
 
 if TYPE_CHECKING:
-    from contextops.schema import Schema
+    from contextops.chat.schema import Schema
 
 app = alone()
 
@@ -179,14 +179,14 @@ def send(
         tool_choice=tool_choice,
         output=output,
     )
-    with delivery.ending_lines(runtime.printer) if as_json_lines else nullcontext():
+    with render.ending_lines(runtime.printer) if as_json_lines else nullcontext():
         exclude(
             (messages is not None, "--messages", session_name is not None, "--session"),
             (dry_run, "--dry-run", output is not None, "-o"),
         )
         need((curl, "--curl", dry_run, "--dry-run"))
         _check(given, wanted)
-        typed = prompt.parameters(
+        typed = request.parameters(
             param or [], {"temperature": temperature, "max_tokens": max_tokens}
         )
         _require_once(typed, wanted)
@@ -204,7 +204,7 @@ def send(
         asked = _asked(form, wanted, sources)
         talk = _begun(runtime, messages, sources, typed_system=system is not None)
         _ask(talk, given, sources, template_in_use, fields)
-        body = prompt.body(
+        body = request.body(
             model=_offline_model(runtime) if dry_run else runtime.model,
             messages=talk.messages(),
             params={**runtime.profile.params, **asked},
@@ -232,7 +232,7 @@ class _Given(NamedTuple):
 
     def claims_stdin(self, *others: str | None) -> bool:
         """Tell whether one of these, or of the ``others``, is standard input by name."""
-        return prompt.claims(self.words, self.messages, *others, *self.files, *self.images)
+        return request.claims(self.words, self.messages, *others, *self.files, *self.images)
 
 
 class _Wanted(NamedTuple):
@@ -273,7 +273,7 @@ def _check(given: _Given, wanted: _Wanted) -> None:
 
 def _require_once(typed: dict[str, Any], wanted: _Wanted) -> None:
     """Refuse a parameter that two flags give."""
-    prompt.require_once(
+    request.require_once(
         typed,
         response_format=wanted.schema_file,
         tools=wanted.tools_file,
@@ -299,7 +299,7 @@ def _sources(runtime: Runtime, encoding: str) -> Sources:
 def _form(wanted: _Wanted, sources: Sources, max_time: float | None) -> "Schema | None":
     if wanted.schema_file is None:
         return None
-    from contextops import schema
+    from contextops.chat import schema
 
     return schema.read(wanted.schema_file, sources, max_time)
 
@@ -312,7 +312,7 @@ def _ask(
     fields: dict[str, str],
 ) -> None:
     """Gather the prompt and put it to the talk."""
-    text = prompt.gather(
+    text = request.gather(
         given.words,
         given.files,
         sources,
@@ -320,9 +320,9 @@ def _ask(
         has_more=_speaks(template),
     )
     text = _filled(template, fields, text, has_images=bool(given.images))
-    prompt.require(text, has_more=bool(given.images or talk.stands_alone))
+    request.require(text, has_more=bool(given.images or talk.stands_alone))
     if text or given.images:
-        talk.ask(prompt.content(text, given.images, sources))
+        talk.ask(request.content(text, given.images, sources))
 
 
 def _answer(
@@ -335,7 +335,7 @@ def _answer(
     allow_truncated: bool,
 ) -> dict[str, Any]:
     """Send the request, keep what comes in the conversation, and show it."""
-    deliver = delivery.form(
+    deliver = render.form(
         as_json=wanted.as_json,
         as_json_lines=wanted.as_json_lines,
         code=wanted.code,
@@ -346,13 +346,13 @@ def _answer(
     printer = runtime.printer
     with ExitStack() as stack:
         if wanted.output is not None:
-            printer = stack.enter_context(delivery.to_file(printer, wanted.output))
+            printer = stack.enter_context(render.to_file(printer, wanted.output))
         stack.enter_context(printer.waiting())
         ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=wanted.is_whole)
         if form is None:
             answer = ask(body)
         else:
-            from contextops import schema
+            from contextops.chat import schema
 
             answer = schema.ask(ask, body, form, printer.note)
         if talk.is_kept:
@@ -378,7 +378,7 @@ def _fields(typed: list[str], template: Template | None) -> dict[str, str]:
     """Read what fills the template, and see that it is all, before anything else is read."""
     if typed and template is None:
         raise UsageFailure("--var goes with --template", remedy="add --template NAME")
-    values = prompt.variables(typed)
+    values = request.variables(typed)
     if template:
         template.check(values)
     return values
@@ -395,7 +395,7 @@ def _filled(
     if template is None:
         return text
     if template.takes_input:
-        prompt.require(text, has_more=has_images)
+        request.require(text, has_more=has_images)
     return template.fill(values, text)
 
 
@@ -407,7 +407,7 @@ def _begun(
     # A template is typed, and so is what it says.
     typed_system = typed_system or bool(template and template.says_system)
     if messages is not None:
-        given = prompt.read_messages(messages, sources)
+        given = request.read_messages(messages, sources)
         system = runtime.profile.system
         return session.Conversation(given=given, system=system, typed_system=typed_system)
     return conversation(runtime, typed_system=typed_system)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contextops import session
+from contextops.chat import session
 from contextops.commands import SUMMARIES
 from contextops.config.profile import state_folder
 from contextops.errors import ConfigFailure

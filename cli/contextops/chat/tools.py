@@ -10,8 +10,8 @@ from typing import Any
 
 from contextops import strict_json
 from contextops.api.completion import Done, Piece, calls_in
+from contextops.chat.inputs import Sources, name_of
 from contextops.errors import InputFailure, NoMatch, UsageFailure
-from contextops.sources import Sources, name_of
 
 Tool = dict[str, Any]
 

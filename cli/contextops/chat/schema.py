@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from contextops import strict_json
 from contextops.api.completion import Done, Piece, Reasoning, calls_in, is_refusal, text_in
 from contextops.api.timeouts import interrupted
+from contextops.chat.inputs import Sources, name_of
 from contextops.errors import InputFailure, NoMatch, Rejected
-from contextops.sources import Sources, name_of
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator

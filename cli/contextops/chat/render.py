@@ -12,14 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from contextops import tools
 from contextops.api.completion import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
+from contextops.chat import tools
 from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
 from contextops.files import PartFile
 from contextops.output.printer import Printer
 
 if TYPE_CHECKING:
-    from contextops.schema import Schema
+    from contextops.chat.schema import Schema
 
 Pieces = Iterator[Piece]
 Response = dict[str, Any]

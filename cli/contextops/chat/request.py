@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextops import strict_json
+from contextops.chat.inputs import STANDARD_INPUT, Sources, is_meant, name_of
 from contextops.config.settings import parse_parameter
 from contextops.config.template import INPUT, is_name
 from contextops.errors import InputFailure, UsageFailure
-from contextops.sources import STANDARD_INPUT, Sources, is_meant, name_of
 
 Message = dict[str, Any]
 

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contextops import files, prompt, strict_json
+from contextops import files, strict_json
 from contextops.api.completion import Done, Piece, Text
+from contextops.chat import request
 from contextops.errors import Failure, InputFailure, UsageFailure, reason
 
 ENDING = ".jsonl"
@@ -146,7 +147,7 @@ def _record(path: Path, number: int, line: bytes) -> Record:
         value = strict_json.loads(line)
     except ValueError as error:
         raise _no_message(path, number, str(error)) from None
-    fault = prompt.fault(value)
+    fault = request.fault(value)
     if fault:
         raise _no_message(path, number, fault)
     return dict(value)
