@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contextops.availability import Verdict, failure_of, judge, probed, waited
+from contextops.checks.models import Verdict, failure_of, judge, probed, waited
 from contextops.errors import (
     AuthFailure,
     ConfigFailure,

@@ -254,7 +254,7 @@ def test_all_of_it_together_has_a_limit(run, serve, exported, answer):
 
 
 def test_the_limit_is_there_without_being_set(serve, exported, monkeypatch, run):
-    monkeypatch.setattr("contextops.doctor.METADATA_MAX_TIME", 0.6)
+    monkeypatch.setattr("contextops.checks.doctor.METADATA_MAX_TIME", 0.6)
     exported(serve(lambda _: [HOLD]))
     assert run("config", "check").status == 28
 

@@ -23,6 +23,7 @@ import httpx
 from contextops import __version__
 from contextops.api.error_responses import MAX_WORDS, USE_TLS
 from contextops.api.timeouts import Deadlines
+from contextops.checks.network import SHARE_OF_ONE_ADDRESS
 from contextops.errors import (
     BadResponse,
     ConfigFailure,
@@ -32,7 +33,6 @@ from contextops.errors import (
     Truncated,
     Unreachable,
 )
-from contextops.reach import SHARE_OF_ONE_ADDRESS
 
 # How far the thread may read ahead of whoever writes to a slow pipe: each byte of it is held
 # thrice, as it came, as events and as text.

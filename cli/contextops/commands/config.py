@@ -31,7 +31,7 @@ from contextops.output.printer import Printer, sanitise
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
-    from contextops.doctor import Examined
+    from contextops.checks.doctor import Examined
 
 app = group("config", SUMMARIES["config"])
 
@@ -401,7 +401,7 @@ def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) ->
     """
     runtime: Runtime = ctx.obj
     exclude((form is not None, "--format", as_json, "--json"))
-    from contextops import doctor
+    from contextops.checks import doctor
 
     printer = runtime.printer
     printer.require_stdout()

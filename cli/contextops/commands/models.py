@@ -29,7 +29,7 @@ from contextops.output.printer import Printer
 from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
-    from contextops.availability import Verdict
+    from contextops.checks.models import Verdict
 
 app = group("models", SUMMARIES["models"])
 
@@ -122,7 +122,7 @@ def check_models(
     need((max_latency is not None, "--max-latency", probe, "--probe"))
     if "" in (names or ()):
         raise UsageFailure("the name of a model is empty", remedy="leave it out, or name one")
-    from contextops.availability import failure_of, judge, probed, waited, with_hints
+    from contextops.checks.models import failure_of, judge, probed, waited, with_hints
 
     printer = runtime.printer
     printer.require_stdout()

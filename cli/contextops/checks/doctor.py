@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from contextops import reach, strict_json
+from contextops import strict_json
 from contextops.api import model_ids
 from contextops.api.timeouts import METADATA_MAX_TIME, shortest
-from contextops.availability import failure_of, judge, with_hints
+from contextops.checks import network
+from contextops.checks.models import failure_of, judge, with_hints
 from contextops.config import file as config_file
 from contextops.config import profile as profiles
 from contextops.config.file import Exposed
@@ -136,12 +137,12 @@ class Examination:
         setting, host, port = self._next_host()
         if ip_address(host):
             raise NotThere(f"{host} is an address")
-        found = reach.addresses(host, port, self._time_to_connect(), setting)
+        found = network.addresses(host, port, self._time_to_connect(), setting)
         return f"{host} is {', '.join(found)}"
 
     def _look_at_tcp(self) -> str:
         setting, host, port = self._next_host()
-        taken = reach.connection(host, port, self._time_to_connect(), setting)
+        taken = network.connection(host, port, self._time_to_connect(), setting)
         return f"{taken} port {port}{' (the proxy)' if setting == 'proxy' else ''}"
 
     def _next_host(self) -> tuple[str, str, int]:
