@@ -15,7 +15,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import files
-from contextops.line_editor import FileHistory, LineEditor, _Completer
+from contextops.repl.editor import FileHistory, LineEditor, _Completer
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 

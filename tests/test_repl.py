@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from contextops import files, repl_commands
+from contextops import files
 from contextops.api.completion import Done, Text
 from contextops.chat import render, session
 from contextops.chat.inputs import Sources
 from contextops.chat.session import Conversation
 from contextops.config.template import Template
-from contextops.dialogue import Dialogue, Form
 from contextops.errors import (
     InputFailure,
     ModelNotFound,
@@ -28,7 +27,9 @@ from contextops.errors import (
     TimedOut,
 )
 from contextops.output.printer import Printer, StdoutFailure
-from contextops.repl import Repl
+from contextops.repl import slash_commands
+from contextops.repl.dialogue import Dialogue, Form
+from contextops.repl.loop import Repl
 from deaths import SIGNALS
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -297,7 +298,7 @@ def test_calls_are_no_turn_and_told_as_such(talk, capfd):
 def test_help_names_every_command(talk, capfd):
     talk("/help")
     told = capfd.readouterr().err
-    assert all(name in told for name in repl_commands.COMMANDS)
+    assert all(name in told for name in slash_commands.COMMANDS)
 
 
 def test_the_model_is_any_with_a_note_where_it_is_not_listed(talk, capfd):
@@ -399,9 +400,9 @@ def test_a_path_is_taken_as_it_is_typed_where_it_is_there(talk, tmp_path, name, 
 
 
 def test_where_a_backslash_parts_folders_it_is_no_quote(talk, monkeypatch):
-    monkeypatch.setattr(repl_commands.os, "sep", "\\")
-    assert repl_commands._path(r"C:\Users\me\a.txt") == r"C:\Users\me\a.txt"
-    assert repl_commands._path(r'"C:\Users\me too\a.txt"') == r"C:\Users\me too\a.txt"
+    monkeypatch.setattr(slash_commands.os, "sep", "\\")
+    assert slash_commands._path(r"C:\Users\me\a.txt") == r"C:\Users\me\a.txt"
+    assert slash_commands._path(r'"C:\Users\me too\a.txt"') == r"C:\Users\me too\a.txt"
 
 
 def test_a_template_is_filled_with_the_next_message(talk):
@@ -752,7 +753,7 @@ def test_the_work_of_a_turn_does_not_grow(talk, tmp_path, monkeypatch):
 
 
 def completed(talk: Talk, text: str) -> list[str]:
-    return [each.text for each in repl_commands.completions(talk.around, text)]
+    return [each.text for each in slash_commands.completions(talk.around, text)]
 
 
 @pytest.mark.parametrize(
@@ -794,7 +795,7 @@ def test_paths_are_completed(talk, tmp_path):
 def test_a_blank_at_the_end_is_a_part_of_a_path(talk, tmp_path):
     (tmp_path / "my file.txt").touch()
     begun = f"{tmp_path}/my "
-    (found,) = repl_commands.completions(talk.around, f"/file {begun}")
+    (found,) = slash_commands.completions(talk.around, f"/file {begun}")
     assert found.text == f"{tmp_path}/my file.txt"
     assert found.replaces == len(begun)
 

@@ -97,10 +97,10 @@ def looped(turns: int) -> list[float]:
     from contextops.chat import render
     from contextops.chat.inputs import Lines as StandardInput
     from contextops.chat.session import Conversation
-    from contextops.dialogue import Dialogue
-    from contextops.line_reader import PipedReader
     from contextops.output.printer import Printer
-    from contextops.repl import Repl
+    from contextops.repl.dialogue import Dialogue
+    from contextops.repl.loop import Repl
+    from contextops.repl.reader import PipedReader
 
     message = {"role": "assistant", "content": "You said: tell me more"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TextIO, cast
 
 import typer
 
-from contextops import __version__, repl_commands
+from contextops import __version__
 from contextops.api.completion import Piece
 from contextops.chat import render, request, session
 from contextops.chat.inputs import Lines, Sources
@@ -32,12 +32,13 @@ from contextops.config.file import run_editor
 from contextops.config.profile import state_folder
 from contextops.config.settings import TEMPLATES, redact
 from contextops.config.template import Template
-from contextops.dialogue import Dialogue, Form
 from contextops.errors import ConfigFailure, Failure, ModelNotFound
-from contextops.line_reader import PipedReader, PlainReader
 from contextops.options import AsJsonLines, OnlineCommand, alone
 from contextops.output.printer import Printer
-from contextops.repl import Reader, Repl
+from contextops.repl import slash_commands
+from contextops.repl.dialogue import Dialogue, Form
+from contextops.repl.loop import Reader, Repl
+from contextops.repl.reader import PipedReader, PlainReader
 from contextops.runtime import Runtime
 
 app = alone()
@@ -160,7 +161,7 @@ def _greet(runtime: Runtime, dialogue: Dialogue) -> None:
     if not runtime.quiet:
         told = f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"
         runtime.printer.told([told])
-    repl_commands.show_last_turns(dialogue)
+    slash_commands.show_last_turns(dialogue)
 
 
 # Where the messages come from -------------------------------------------------------------------
@@ -173,7 +174,7 @@ def _reader(runtime: Runtime, around: "_Around") -> Reader:
     screen = _screen(runtime.printer)
     if screen is None:
         return PlainReader(lines, runtime.printer)
-    from contextops.line_editor import LineEditor
+    from contextops.repl.editor import LineEditor
 
     return LineEditor(
         screen=screen,
@@ -181,7 +182,7 @@ def _reader(runtime: Runtime, around: "_Around") -> Reader:
         history=state_folder() / _HISTORY,
         is_secret=lambda entry: runtime.printer.hides(entry) or redact(entry) != entry,
         knows_secrets=partial(_knows_key, runtime),
-        complete=partial(repl_commands.completions, around),
+        complete=partial(slash_commands.completions, around),
         note=runtime.printer.note,
     )
 

@@ -15,8 +15,8 @@ from contextops.chat.inputs import STANDARD_INPUT, Sources
 from contextops.config.file import did_you_mean
 from contextops.config.settings import parse_parameter
 from contextops.config.template import INPUT, is_name
-from contextops.dialogue import Added, Dialogue, Form, first_words
 from contextops.errors import ConfigFailure, Failure, UsageFailure
+from contextops.repl.dialogue import Added, Dialogue, Form, first_words
 
 SLASH = "/"
 

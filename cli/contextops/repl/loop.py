@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol
 
-from contextops import repl_commands
-from contextops.dialogue import Dialogue
 from contextops.errors import OK, Failure, InputFailure, Signalled, reason
 from contextops.output.printer import StdoutFailure
-from contextops.repl_commands import SLASH, Leave, Surroundings
+from contextops.repl import slash_commands
+from contextops.repl.dialogue import Dialogue
+from contextops.repl.slash_commands import SLASH, Leave, Surroundings
 
 
 class Reader(Protocol):
@@ -133,7 +133,7 @@ class Repl:
     def _do(self, entered: str) -> None:
         line = entered.lstrip(" \t")
         if line.startswith(SLASH) and not line.startswith(SLASH * 2):
-            repl_commands.run(self._dialogue, self._around, line)
+            slash_commands.run(self._dialogue, self._around, line)
         elif entered.strip() or (self._dialogue.form and self._dialogue.form.is_whole):
             indent = entered[: len(entered) - len(line)]
             self._dialogue.say(indent + line.removeprefix(SLASH))
