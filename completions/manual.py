@@ -20,8 +20,8 @@ import typer
 from contextops import __version__
 from contextops.app import app
 from contextops.commands.help import EXIT_CODES
+from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
 from contextops.config.profile import variables
-from contextops.options import CONNECTION, DISPLAY, PROFILE
 
 _PAGE = Path(__file__).parent / "contextops.1"
 

@@ -12,10 +12,10 @@ import typer
 
 from contextops import __version__
 from contextops.commands import SUMMARIES, Loading
+from contextops.commands.context import Runtime
+from contextops.commands.options import PROFILE
 from contextops.errors import INTERNAL, Failure, Signalled, UsageFailure
-from contextops.options import PROFILE
 from contextops.output.printer import Printer
-from contextops.runtime import Runtime
 
 
 class Root(Loading):

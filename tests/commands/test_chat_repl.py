@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from contextops.api.client import Client
-from contextops.commands import repl
+from contextops.commands import chat_repl
+from contextops.commands.context import Runtime
 from contextops.config import profile
 from contextops.config.profile import state_folder
 from contextops.errors import AuthFailure
 from contextops.output.printer import Printer
-from contextops.runtime import Runtime
 from shapes import KEY, OpenWebUI, chunk, stream
 
 REPL = ("chat", "repl")
@@ -222,17 +222,17 @@ def test_the_key_is_known_before_the_first_word(run, server, monkeypatch):
 def test_a_command_gives_the_key_when_it_is_needed(monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"printf {KEY}")
     runtime = Runtime()
-    repl._hide_key(runtime)
-    assert not repl._knows_key(runtime)
+    chat_repl._hide_key(runtime)
+    assert not chat_repl._knows_key(runtime)
     runtime.profile.key.read()
-    assert repl._knows_key(runtime)
+    assert chat_repl._knows_key(runtime)
 
 
 def test_each_key_that_is_typed_does_not_wait_for_the_models(monkeypatch):
     """Whose list is slow: only the first does, for a moment."""
     is_listed = threading.Event()
-    monkeypatch.setattr(repl._Around, "_ask_in_passing", lambda _: is_listed.wait(10))
-    around = repl._Around(Runtime())
+    monkeypatch.setattr(chat_repl._Around, "_ask_in_passing", lambda _: is_listed.wait(10))
+    around = chat_repl._Around(Runtime())
     started = time.monotonic()
     for _ in range(20):
         assert around.models_by_now() == []

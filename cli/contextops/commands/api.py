@@ -8,10 +8,10 @@ import typer
 
 from contextops import strict_json
 from contextops.chat.inputs import Sources, argument
+from contextops.commands.context import Runtime
+from contextops.commands.options import OnlineCommand, alone
 from contextops.errors import BadResponse, Failure, UsageFailure
-from contextops.options import OnlineCommand, alone
 from contextops.output.printer import Printer, sanitise
-from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
     from contextops.api.client import Reply

@@ -6,9 +6,9 @@ import typer
 
 from contextops.chat import session
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
+from contextops.commands.context import Runtime
+from contextops.commands.options import group
 from contextops.config.profile import state_folder
-from contextops.options import group
-from contextops.runtime import Runtime
 
 Model = Annotated[
     str | None,

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from contextops.options import Command, alone
-from contextops.runtime import Runtime
+from contextops.commands.context import Runtime
+from contextops.commands.options import Command, alone
 
 app = alone()
 

@@ -10,6 +10,8 @@ import typer
 from contextops import strict_json
 from contextops.chat.inputs import STANDARD_INPUT, Sources
 from contextops.commands import SUMMARIES
+from contextops.commands.context import Runtime
+from contextops.commands.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
 from contextops.config import file
 from contextops.config import profile as profiles
 from contextops.config.settings import (
@@ -25,10 +27,8 @@ from contextops.config.settings import (
     split_key,
 )
 from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
-from contextops.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
 from contextops.output import report
 from contextops.output.printer import Printer, sanitise
-from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
     from contextops.checks.doctor import Examined

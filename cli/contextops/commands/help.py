@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from contextops.commands.context import Runtime
+from contextops.commands.options import Command, alone
 from contextops.config.profile import variables
 from contextops.errors import (
     INTERNAL,
@@ -25,8 +27,6 @@ from contextops.errors import (
     Unreachable,
     UsageFailure,
 )
-from contextops.options import Command, alone
-from contextops.runtime import Runtime
 
 app = alone()
 

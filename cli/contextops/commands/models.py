@@ -12,9 +12,8 @@ from contextops.api import model_ids
 from contextops.api.timeouts import METADATA_MAX_TIME, shortest
 from contextops.chat import render
 from contextops.commands import SUMMARIES
-from contextops.config.profile import cache_folder
-from contextops.errors import ConfigFailure, UsageFailure
-from contextops.options import (
+from contextops.commands.context import Runtime
+from contextops.commands.options import (
     AsJson,
     AsJsonLines,
     AsReport,
@@ -24,9 +23,10 @@ from contextops.options import (
     group,
     need,
 )
+from contextops.config.profile import cache_folder
+from contextops.errors import ConfigFailure, UsageFailure
 from contextops.output import report
 from contextops.output.printer import Printer
-from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
     from contextops.checks.models import Verdict

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from contextops.commands.context import Runtime
+from contextops.commands.options import Command, alone
 from contextops.config import profile as profiles
 from contextops.config.file import DEFAULT, LOCAL
 from contextops.config.profile import Profile
-from contextops.options import Command, alone
 from contextops.output.printer import Printer
-from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
     from contextops.local.engine import Engine, Listener

@@ -7,10 +7,10 @@ import typer
 
 from contextops.chat import session
 from contextops.commands import SUMMARIES
+from contextops.commands.context import Runtime
+from contextops.commands.options import AsJson, Command, group
 from contextops.config.profile import state_folder
 from contextops.errors import ConfigFailure
-from contextops.options import AsJson, Command, group
-from contextops.runtime import Runtime
 
 app = group("session", SUMMARIES["session"])
 

@@ -21,10 +21,10 @@ from contextops.commands.chat import (
     Temperature,
     conversation,
 )
+from contextops.commands.context import Runtime
+from contextops.commands.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
 from contextops.config.template import Template
 from contextops.errors import ConfigFailure, UsageFailure
-from contextops.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
-from contextops.runtime import Runtime
 
 if TYPE_CHECKING:
     from contextops.chat.schema import Schema

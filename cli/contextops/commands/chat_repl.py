@@ -27,19 +27,19 @@ from contextops.commands.chat import (
     Temperature,
     conversation,
 )
+from contextops.commands.context import Runtime
+from contextops.commands.options import AsJsonLines, OnlineCommand, alone
 from contextops.config import profile as profiles
 from contextops.config.file import run_editor
 from contextops.config.profile import state_folder
 from contextops.config.settings import TEMPLATES, redact
 from contextops.config.template import Template
 from contextops.errors import ConfigFailure, Failure, ModelNotFound
-from contextops.options import AsJsonLines, OnlineCommand, alone
 from contextops.output.printer import Printer
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue, Form
 from contextops.repl.loop import Reader, Repl
 from contextops.repl.reader import PipedReader, PlainReader
-from contextops.runtime import Runtime
 
 app = alone()
 
