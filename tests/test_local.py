@@ -367,7 +367,7 @@ def test_the_child_leaves_signals_to_its_parent(stand_in, signum):
 PARENT = """
 import signal, sys, time
 from pathlib import Path
-from contextops.local import running_engine
+from contextops.local.engine import running_engine
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
 with running_engine(Path(sys.argv[1])):

@@ -354,7 +354,8 @@ def test_the_words_of_a_message(record, words):
 WRITER = """
 import sys
 from pathlib import Path
-from contextops import jsontext, session
+from contextops import strict_json
+from contextops.chat import session
 path, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(int(sys.argv[3])):
     word = f"{name}-{number}"

@@ -519,13 +519,13 @@ def test_whatever_fails_the_old_file_or_the_new_one_is_there(folder, monkeypatch
 WRITER = """
 import sys
 from pathlib import Path
-from contextops import store
+from contextops import files
 path = Path(sys.argv[1])
 number = int(path.read_bytes()[:8]) if path.exists() else 0
 while True:
     number += 1
-    with store.locked(path):
-        store.replace(path, b"%08d" % number * 4096)
+    with files.locked(path):
+        files.replace(path, b"%08d" % number * 4096)
     print(number, flush=True)
 """
 

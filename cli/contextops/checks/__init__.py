@@ -1,0 +1,1 @@
+"""Whether the setup works and models answer."""

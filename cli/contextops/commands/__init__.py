@@ -32,8 +32,9 @@ SUMMARIES_OF_CHAT = {
 class Commands(Mapping[str, Any]):
     """Give the command of a name; Typer takes it for the mapping that it makes of loaded ones."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], prefix: str = "") -> None:
         self._names = list(names)
+        self._prefix = prefix
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -41,7 +42,7 @@ class Commands(Mapping[str, Any]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._loaded:
-            module = import_module(f"{__name__}.{name}")
+            module = import_module(f"{__name__}.{self._prefix}{name}")
             self._loaded[name] = typer.main.get_command(module.app)
         return self._loaded[name]
 
@@ -56,9 +57,10 @@ class Loading(Group):
     """A group whose commands are loaded when they are named, each from the module of its name."""
 
     summaries: ClassVar[Mapping[str, str]]
+    prefix: ClassVar = ""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **{**attributes, "commands": Commands(self.summaries)})
+        super().__init__(*args, **{**attributes, "commands": Commands(self.summaries, self.prefix)})
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """Show what there is without loading it."""

@@ -51,6 +51,7 @@ class _Chat(Loading):
     """The two ways to ask: what the one needs is not loaded for the other."""
 
     summaries: ClassVar = SUMMARIES_OF_CHAT
+    prefix: ClassVar = "chat_"
 
 
 app = group("chat", SUMMARIES["chat"], cls=_Chat)
