@@ -74,7 +74,7 @@ class Request:
         return json.loads(self.body)
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """The client has closed its end."""
 
 
@@ -92,7 +92,7 @@ class Connection:
         try:
             self.socket.sendall(block)
         except OSError as error:
-            raise ClientGone from error
+            raise ClientGoneError from error
 
     def receive(self) -> bytes:
         """Take the next bytes from the client; none mean that it has ended its side."""
@@ -122,7 +122,7 @@ class Connection:
     def _receive_more(self) -> None:
         block = self.receive()
         if not block:
-            raise ClientGone
+            raise ClientGoneError
         self.buffer += block
 
     def wait(self, seconds: float, event: threading.Event | None = None) -> None:
@@ -133,7 +133,7 @@ class Connection:
             if left <= 0:
                 return
             if self._gone_within(min(left, 0.01) if event else left):
-                raise ClientGone
+                raise ClientGoneError
 
     def hold(self) -> None:
         """Keep the connection open until the client closes it."""
@@ -368,7 +368,7 @@ class Server:
     def _serve(self, connection: Connection) -> None:
         try:
             self._converse(connection)
-        except ClientGone:
+        except ClientGoneError:
             if not self._stopping.is_set():
                 self.hung_up.set()
         except BaseException as failure:  # noqa: BLE001  it is raised again at the end

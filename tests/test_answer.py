@@ -16,7 +16,7 @@ from contextops.api.client import Client
 from contextops.api.completion import Answer, Done, Piece, Reasoning, Text, ToolCall
 from contextops.api.sse import Event
 from contextops.config.profile import resolve
-from contextops.errors import Failure
+from contextops.errors import ContextopsError
 from json_values import VALUES, values
 from server import CLOSE, HOLD, Server, Step
 from shapes import CREATED, DONE, USAGE, chunk, completion, json_answer, reply, stream, usage_chunk
@@ -41,7 +41,7 @@ def judged(answer: Answer, **wanted: bool) -> int:
     nothing = {"limit_is_callers": False, "allow_truncated": False}
     try:
         answer.require_whole(**{**nothing, **wanted})
-    except Failure as failure:
+    except ContextopsError as failure:
         return failure.status
     return 0
 
@@ -50,7 +50,7 @@ def status(*said: Any, **wanted: bool) -> int:
     answer = Answer(PLENTY)
     try:
         taken(*said, answer=answer)
-    except Failure as failure:
+    except ContextopsError as failure:
         return failure.status
     return judged(answer, **wanted)
 
@@ -119,7 +119,7 @@ def test_what_is_not_proved_is_never_allowed():
 def test_says_what_is_missing_and_what_to_do(said: list[Any], word: str):
     answer = Answer(PLENTY)
     taken(*said, answer=answer)
-    with pytest.raises(Failure) as cut:
+    with pytest.raises(ContextopsError) as cut:
         answer.require_whole(limit_is_callers=False, allow_truncated=False)
     assert word in cut.value.what
     assert cut.value.why
@@ -149,7 +149,7 @@ def test_each_of_several_choices_must_end():
 def test_what_came_before_a_failure_is_given(bad: Any, proof: list[Any]):
     answer = Answer(PLENTY)
     pieces: list[Piece] = []
-    with pytest.raises(Failure):
+    with pytest.raises(ContextopsError):
         pieces.extend(answer.take(events(chunk("one "), chunk("two"), *proof, bad, chunk("three"))))
     assert texts(pieces) == "one two"
     response = answer.response()
@@ -167,7 +167,7 @@ def test_the_last_event_may_be_cut():
 def test_what_is_too_long_is_kept_up_to_the_limit():
     answer = Answer(10)
     assert texts(taken(chunk("12345"), chunk("67890"), answer=answer)) == "1234567890"
-    with pytest.raises(Failure) as failed:
+    with pytest.raises(ContextopsError) as failed:
         taken(chunk("x"), answer=answer)
     assert failed.value.status == 63
     assert "max_answer" in failed.value.remedy
@@ -183,7 +183,7 @@ def test_what_is_too_long_is_kept_up_to_the_limit():
     ids=["bytes", "reasoning", "tool calls"],
 )
 def test_the_limit_is_of_bytes_of_all_that_is_kept(said: list[Any]):
-    with pytest.raises(Failure) as failed:
+    with pytest.raises(ContextopsError) as failed:
         taken(*said, answer=Answer(5))
     assert failed.value.status == 63
 
@@ -197,7 +197,7 @@ def test_the_limit_is_of_bytes_of_all_that_is_kept(said: list[Any]):
     ids=["choices", "tool calls"],
 )
 def test_what_is_small_on_the_wire_is_not_kept_without_end(flood: list[Any]):
-    with pytest.raises(Failure) as failed:
+    with pytest.raises(ContextopsError) as failed:
         taken(*flood, answer=Answer(1 << 26))
     assert failed.value.status == 63
 
@@ -500,7 +500,7 @@ def test_any_events_are_an_answer_or_a_failure_of_ours(said: list[Any]):
     failed = 0
     try:
         pieces.extend(answer.take(events(*said)))
-    except Failure as failure:
+    except ContextopsError as failure:
         failed = failure.status
     assert failed in (0, 8, 50)
     response = answer.response()
@@ -528,7 +528,7 @@ def outcome(client: Client) -> int:
     pieces: list[Piece] = []
     try:
         pieces.extend(client.chat(body))
-    except Failure as failure:
+    except ContextopsError as failure:
         return failure.status
     *_, done = pieces
     assert isinstance(done, Done)
@@ -597,7 +597,7 @@ def test_any_list_of_models_is_one_or_a_failure_of_ours(ask):
             models: list[dict[str, Any]] = []
             try:
                 models = client.models()
-            except Failure as failure:
+            except ContextopsError as failure:
                 failed = failure.status
             assert failed in (0, 8, 22, 50)
             if failed:

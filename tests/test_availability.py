@@ -6,12 +6,12 @@ import pytest
 
 from contextops.checks.models import Verdict, failure_of, judge, probed, waited
 from contextops.errors import (
-    AuthFailure,
-    ConfigFailure,
-    ModelNotFound,
-    RateLimited,
-    ServerFailure,
-    TimedOut,
+    AuthError,
+    ConfigError,
+    ModelNotFoundError,
+    RateLimitedError,
+    ServerError,
+    TimedOutError,
 )
 
 
@@ -39,7 +39,7 @@ def wait(poll, seconds):
 
 
 def missing(_left=0.0):
-    return [Verdict("m", available=False, failure=ModelNotFound("no m"))]
+    return [Verdict("m", available=False, failure=ModelNotFoundError("no m"))]
 
 
 def failing(failure):
@@ -76,12 +76,12 @@ def test_what_is_waited_for_is_told():
 
 
 def test_the_wait_that_a_server_asks_for_is_kept():
-    verdicts = [failing(RateLimited("busy", retry_after=7.0)), [Verdict("m", available=True)]]
+    verdicts = [failing(RateLimitedError("busy", retry_after=7.0)), [Verdict("m", available=True)]]
     _, clock, _ = wait(lambda _: verdicts.pop(0), 60)
     assert clock.slept == [7.0]
 
 
-@pytest.mark.parametrize("failure", [AuthFailure("no"), ConfigFailure("no key")])
+@pytest.mark.parametrize("failure", [AuthError("no"), ConfigError("no key")])
 def test_what_no_wait_mends_ends_it(failure):
     verdicts, clock, _ = wait(lambda _: failing(failure), 60)
     assert clock.slept == []
@@ -89,13 +89,13 @@ def test_what_no_wait_mends_ends_it(failure):
 
 
 def test_one_hopeless_model_ends_the_wait_for_all():
-    both = [*missing(), *failing(AuthFailure("no"))]
+    both = [*missing(), *failing(AuthError("no"))]
     _, clock, _ = wait(lambda _: both, 60)
     assert clock.slept == []
 
 
 def test_a_poll_that_the_end_cut_says_nothing():
-    polls = iter([missing(), failing(TimedOut("late"))])
+    polls = iter([missing(), failing(TimedOutError("late"))])
     clock = Clock()
 
     def poll(left):
@@ -105,16 +105,16 @@ def test_a_poll_that_the_end_cut_says_nothing():
         return verdicts
 
     verdicts = waited(poll, 2, lambda _: None, clock=clock, sleep=clock.sleep)
-    assert isinstance(failure_of(verdicts), ModelNotFound)
+    assert isinstance(failure_of(verdicts), ModelNotFoundError)
 
 
 def test_a_poll_that_its_own_limit_cut_does():
-    verdicts, *_ = wait(lambda _: failing(TimedOut("slow server")), 2)
-    assert isinstance(failure_of(verdicts), TimedOut)
+    verdicts, *_ = wait(lambda _: failing(TimedOutError("slow server")), 2)
+    assert isinstance(failure_of(verdicts), TimedOutError)
 
 
 def test_a_failure_that_all_share_is_told_as_it_is():
-    failure = ServerFailure("down")
+    failure = ServerError("down")
     verdicts = judge(["a", "b"], lambda: (_ for _ in ()).throw(failure))
     assert failure_of(verdicts) is failure
 

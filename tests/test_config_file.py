@@ -24,7 +24,7 @@ from contextops.config.file import (
     use,
     without_keys,
 )
-from contextops.errors import ConfigFailure, Failure
+from contextops.errors import ConfigError, ContextopsError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
@@ -67,7 +67,7 @@ def test_a_file_is_read(path):
 
 def test_no_file_says_nothing_unless_it_is_required(path):
     assert not load(path).exists
-    with pytest.raises(ConfigFailure, match="no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         load(path, required=True)
 
 
@@ -91,7 +91,7 @@ def test_a_file_of_another_system_is_read(path):
 )
 def test_what_is_no_toml_is_told_with_its_line_and_column(path, text, line, column):
     write(path, text)
-    with pytest.raises(ConfigFailure) as caught:
+    with pytest.raises(ConfigError) as caught:
         load(path)
     assert f"{path}: line {line}, column {column}: " in caught.value.message
     assert "contextops config edit" in caught.value.remedy
@@ -124,14 +124,14 @@ def test_what_is_no_toml_is_told_with_its_line_and_column(path, text, line, colu
 )
 def test_a_wrong_type_is_told_with_its_line_and_column(path, text, place, key):
     write(path, text)
-    with pytest.raises(ConfigFailure) as caught:
+    with pytest.raises(ConfigError) as caught:
         load(path)
     assert f"{path}: {place}: {key}: " in caught.value.message
 
 
 def test_a_key_of_a_wrong_form_is_not_echoed(path):
     write(path, '[profiles.work]\napi_key = "sk-CANARY and more"\n')
-    with pytest.raises(ConfigFailure) as caught:
+    with pytest.raises(ConfigError) as caught:
         load(path)
     assert "CANARY" not in caught.value.message
     assert "CANARY" not in repr(load(path.with_name("none")))
@@ -139,22 +139,22 @@ def test_a_key_of_a_wrong_form_is_not_echoed(path):
 
 def test_what_is_too_deep_or_too_large_is_an_error_as_well(path):
     write(path, "a = " + "[" * 5000 + "]" * 5000)
-    with pytest.raises(ConfigFailure, match="deep"):
+    with pytest.raises(ConfigError, match="deep"):
         load(path)
     write(path, b"#" * 5 * 2**20)
-    with pytest.raises(ConfigFailure, match="larger"):
+    with pytest.raises(ConfigError, match="larger"):
         load(path)
 
 
 def test_a_folder_in_place_of_the_file(path):
     path.mkdir()
-    with pytest.raises(ConfigFailure, match="cannot use"):
+    with pytest.raises(ConfigError, match="cannot use"):
         load(path)
 
 
 def test_the_profile_local_is_taken(path):
     write(path, '[profiles.local]\nmodel = "m"\n')
-    with pytest.raises(ConfigFailure, match=r"line 1, column 11: .* taken"):
+    with pytest.raises(ConfigError, match=r"line 1, column 11: .* taken"):
         load(path)
     edit(path, lambda data: remove_profile(data, "local"))
     assert load(path).data == {}
@@ -185,10 +185,10 @@ def test_a_file_with_a_key_that_others_can_read_is_refused(path, text):
     assert load(path).exists
     for mode in (0o644, 0o640, 0o604):
         path.chmod(mode)
-        with pytest.raises(ConfigFailure, match="chmod 600") as caught:
+        with pytest.raises(ConfigError, match="chmod 600") as caught:
             load(path)
         assert str(path) in caught.value.remedy
-        with pytest.raises(ConfigFailure, match="chmod 600"):
+        with pytest.raises(ConfigError, match="chmod 600"):
             edit(path, setting("model", "m"))
         assert path.read_text() == text
 
@@ -255,7 +255,7 @@ def test_the_default_profile_is_one_that_there_is():
     for name in ("work", "default", "local"):
         use(data, name)
         assert data["default_profile"] == name
-    with pytest.raises(ConfigFailure, match="no profile home") as caught:
+    with pytest.raises(ConfigError, match="no profile home") as caught:
         use(data, "home")
     assert caught.value.why == "the config file has work"
 
@@ -265,7 +265,7 @@ def test_a_removed_profile_is_no_default_any_more():
     assert not remove_profile(data, "home")
     assert remove_profile(data, "work")
     assert data == {}
-    with pytest.raises(ConfigFailure, match="has none"):
+    with pytest.raises(ConfigError, match="has none"):
         remove_profile(data, "work")
 
 
@@ -293,7 +293,7 @@ def test_a_symbolic_link_is_kept(path):
 def test_a_broken_file_is_never_overwritten(path, text):
     write(path, text)
     before = path.read_bytes()
-    with pytest.raises(ConfigFailure, match="line 1"):
+    with pytest.raises(ConfigError, match="line 1"):
         edit(path, setting("model", "m"))
     assert path.read_bytes() == before
 
@@ -301,7 +301,7 @@ def test_a_broken_file_is_never_overwritten(path, text):
 def test_a_wrong_value_keeps_the_file_until_it_is_mended(path):
     text = '[profiles.work]\nretries = "many"\n'
     write(path, text)
-    with pytest.raises(ConfigFailure, match="line 2, column 1: retries"):
+    with pytest.raises(ConfigError, match="line 2, column 1: retries"):
         edit(path, setting("model", "m"))
     assert path.read_text() == text
     edit(path, setting("retries", 3))
@@ -316,7 +316,7 @@ def test_a_value_in_place_of_a_table(path, text):
         lambda data: unset(data, "work", ("model",)),
         lambda data: use(data, "nowhere"),
     ):
-        with pytest.raises(Failure):
+        with pytest.raises(ContextopsError):
             edit(path, change)
         assert path.read_text() == text
 
@@ -324,14 +324,14 @@ def test_a_value_in_place_of_a_table(path, text):
 @pytest.mark.parametrize("value", [None, [None], {"x": None}, "\ud800"])
 def test_what_toml_cannot_hold_is_refused(path, value):
     write(path, "")
-    with pytest.raises(ConfigFailure):
+    with pytest.raises(ConfigError):
         edit(path, setting("params", "stop", value))
     assert path.read_text() == ""
 
 
 def test_what_could_not_be_read_again_is_not_written(path, monkeypatch):
     monkeypatch.setattr(config_file, "_LARGEST", 1000)
-    with pytest.raises(ConfigFailure, match="larger"):
+    with pytest.raises(ConfigError, match="larger"):
         edit(path, setting("system", "x" * 1000))
     assert not path.exists()
 
@@ -339,7 +339,7 @@ def test_what_could_not_be_read_again_is_not_written(path, monkeypatch):
 def test_to_unset_makes_no_file(path):
     edit(path, lambda data: unset(data, "work", ("model",)), create=False)
     assert list(path.parent.iterdir()) == []
-    with pytest.raises(ConfigFailure, match="no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         edit(path, dict.clear, create=False, required=True)
 
 
@@ -441,7 +441,7 @@ def test_any_bytes_are_a_config_or_an_error_with_its_line(path, raw):
     write(path, raw)
     try:
         load(path)
-    except ConfigFailure as failure:
+    except ConfigError as failure:
         assert "line " in failure.why  # noqa: PT017  both outcomes are right
     else:
         tomllib.loads(raw.decode().removeprefix("\ufeff"))
@@ -496,7 +496,7 @@ def test_an_editor_that_makes_a_new_file_leaves_it_private(path):
 
 @posix
 def test_a_broken_edit_is_told_and_not_lost(path):
-    with pytest.raises(ConfigFailure, match="line 1"):
+    with pytest.raises(ConfigError, match="line 1"):
         config_file.edit_by_hand(path, ["sh", "-c", 'echo "[profiles" > "$0"'])
     assert path.read_text() == "[profiles\n"
     config_file.edit_by_hand(path, ["sh", "-c", 'echo "[profiles]" > "$0"'])
@@ -504,7 +504,7 @@ def test_a_broken_edit_is_told_and_not_lost(path):
 
 @posix
 def test_an_editor_that_fails_or_is_not_there(path):
-    with pytest.raises(ConfigFailure, match="ended with status 1"):
+    with pytest.raises(ConfigError, match="ended with status 1"):
         config_file.edit_by_hand(path, ["false"])
-    with pytest.raises(ConfigFailure, match="no-such-editor"):
+    with pytest.raises(ConfigError, match="no-such-editor"):
         config_file.edit_by_hand(path, ["no-such-editor"])

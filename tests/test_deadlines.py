@@ -108,13 +108,13 @@ def test_a_wait_must_fit_into_the_whole(deadlines, clock):
 def test_a_proved_answer_is_not_waited_for_long(deadlines, clock):
     timer = sent(deadlines())
     timer.token()
-    timer.proved()
+    timer.completed()
     rest = timer.remaining()
     assert rest is not None
     assert 0 < rest <= 5
     clock.now += rest - 1
     # What follows, the usage say, is no reason to begin again.
-    timer.proved()
+    timer.completed()
     assert timer.remaining() == pytest.approx(1)
 
 
@@ -141,7 +141,7 @@ def test_says_which_limit_it_was(deadlines, clock, limits, steps, flag, told):
     assert told in failure.why
 
 
-STEPS = st.sampled_from(["begin", "connected", "sent", "token", "proved"])
+STEPS = st.sampled_from(["begin", "connected", "sent", "token", "completed"])
 
 
 @settings(max_examples=60)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import engines
-from contextops.errors import ConfigFailure, ServerFailure, TimedOut
+from contextops.errors import ConfigError, ServerError, TimedOutError
 from contextops.local import engine as local
 from deaths import SIGNALS
 from engines import GGUF, StandIn, runs, until
@@ -37,8 +37,8 @@ def temporary(monkeypatch) -> Iterator[Path]:
         yield folder
 
 
-def why(weights: Path | None) -> ConfigFailure:
-    with pytest.raises(ConfigFailure) as caught, local.running_engine(weights):
+def why(weights: Path | None) -> ConfigError:
+    with pytest.raises(ConfigError) as caught, local.running_engine(weights):
         pytest.fail("it started")
     assert caught.value.status == 3
     assert "\n" not in caught.value.message
@@ -158,7 +158,7 @@ def test_a_taken_port_fails_and_names_the_flag(host):
         taken = socket.create_server((host, 0), family=family)
     except OSError:
         pytest.skip("this machine has no IPv6")
-    with taken, pytest.raises(ConfigFailure, match=r"the port is taken.*--port") as caught:
+    with taken, pytest.raises(ConfigError, match=r"the port is taken.*--port") as caught:
         local.claim("localhost", taken.getsockname()[1])
 
     assert caught.value.status == 3
@@ -173,14 +173,14 @@ def test_every_address_is_no_address_to_connect_to():
 
 
 def test_a_host_of_another_machine_fails_and_names_the_flag():
-    with pytest.raises(ConfigFailure, match="--host") as caught:
+    with pytest.raises(ConfigError, match="--host") as caught:
         local.claim("192.0.2.1", 0)
 
     assert "(" not in caught.value.why
 
 
 def test_a_path_is_no_host():
-    with pytest.raises(ConfigFailure, match="no such host"):
+    with pytest.raises(ConfigError, match="no such host"):
         local.claim("/run/any.sock", 0)
 
 
@@ -274,7 +274,7 @@ def test_a_time_limit_ends_the_wait(stand_in, temporary):
     stand_in.loads("time.sleep(60)")
 
     with (
-        pytest.raises(TimedOut, match="--max-time"),
+        pytest.raises(TimedOutError, match="--max-time"),
         local.running_engine(stand_in.weights, max_time=0.15),
     ):
         pytest.fail("it started")
@@ -348,7 +348,7 @@ def test_an_end_in_the_middle_of_the_work_can_be_explained(stand_in):
         until(lambda: engine.failure() is not None)
         failure = engine.failure()
 
-    assert isinstance(failure, ServerFailure)
+    assert isinstance(failure, ServerError)
     assert "memory" in failure.message
 
 

@@ -21,12 +21,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contextops.errors import (
-    BadResponse,
-    Failure,
-    OutputFailure,
-    RateLimited,
-    Signalled,
-    Truncated,
+    BadResponseError,
+    ContextopsError,
+    OutputError,
+    RateLimitedError,
+    SignalInterrupt,
+    TruncatedError,
 )
 from contextops.output.printer import Printer, Spinner, sanitise
 
@@ -224,7 +224,7 @@ def test_a_reader_that_leaves_is_a_death_by_sigpipe(streams: Streams):
     out, err = streams()
     writer = Printer().answer()
     out.hang_up()
-    with pytest.raises(Signalled) as death:
+    with pytest.raises(SignalInterrupt) as death:
         writer.write("one")
     assert death.value.status == 141
     # What is still to be tidied up does not fail again.
@@ -237,7 +237,7 @@ def test_a_reader_that_leaves_is_a_death_by_sigpipe(streams: Streams):
 def test_a_full_disk_is_a_failure(monkeypatch: pytest.MonkeyPatch):
     with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdout", full)
-        with pytest.raises(OutputFailure) as failed:
+        with pytest.raises(OutputError) as failed:
             Printer().json({})
     assert failed.value.status == 23
     assert "space" in failed.value.why
@@ -255,7 +255,7 @@ def test_a_full_disk_is_a_failure(monkeypatch: pytest.MonkeyPatch):
 )
 def test_a_closed_stdout_is_a_failure(monkeypatch: pytest.MonkeyPatch, do):
     monkeypatch.setattr(sys, "stdout", None)
-    with pytest.raises(OutputFailure) as failed:
+    with pytest.raises(OutputError) as failed:
         do(Printer())
     assert failed.value.status == 23
 
@@ -285,7 +285,7 @@ def test_an_unbuffered_stdout_gets_all_of_it(monkeypatch: pytest.MonkeyPatch):
 
 def test_an_unbuffered_stdout_that_takes_a_part_is_a_failure(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Trickle(100), write_through=True))
-    with pytest.raises(OutputFailure) as failed:
+    with pytest.raises(OutputError) as failed:
         Printer().line("word " * 30)
     assert failed.value.why == "file too large"
 
@@ -511,7 +511,7 @@ def test_quiet_drops_notes_and_never_errors(streams: Streams):
     _, err = streams()
     printer = Printer(quiet=True)
     printer.note("note")
-    printer.error(Truncated("what", "why", "do"))
+    printer.error(TruncatedError("what", "why", "do"))
     printer.usage("7 tokens")
     assert err.text == "contextops: what: why; do\n7 tokens\n"
 
@@ -519,13 +519,13 @@ def test_quiet_drops_notes_and_never_errors(streams: Streams):
 @pytest.mark.parametrize(
     ("failure", "line"),
     [
-        (Truncated("what", "why", "do this"), "what: why; do this"),
-        (Truncated("what"), "what"),
-        (Truncated("what", remedy="do this"), "what; do this"),
-        (BadResponse("a\r\nb", "\x1b]0;t\x07\u202e\x85"), "a b: ^[]0;t^G\\u{202e}\\u{85}"),
+        (TruncatedError("what", "why", "do this"), "what: why; do this"),
+        (TruncatedError("what"), "what"),
+        (TruncatedError("what", remedy="do this"), "what; do this"),
+        (BadResponseError("a\r\nb", "\x1b]0;t\x07\u202e\x85"), "a b: ^[]0;t^G\\u{202e}\\u{85}"),
     ],
 )
-def test_an_error_is_one_line(streams: Streams, failure: Failure, line: str):
+def test_an_error_is_one_line(streams: Streams, failure: ContextopsError, line: str):
     out, err = streams()
     Printer().error(failure)
     assert err.text == f"contextops: {line}\n"
@@ -536,8 +536,10 @@ def test_an_error_and_a_note_are_json_for_programs(streams: Streams):
     _, err = streams()
     printer = Printer(as_json=True)
     printer.note("a\nb \x1b")
-    printer.error(RateLimited("too many", "slow\ndown", "wait", http_status=429, retry_after=3))
-    printer.error(Truncated("cut"))
+    printer.error(
+        RateLimitedError("too many", "slow\ndown", "wait", http_status=429, retry_after=3)
+    )
+    printer.error(TruncatedError("cut"))
     note, limited, cut = map(json.loads, err.text.splitlines())
     assert note == {"note": "a b ^["}
     assert limited == {
@@ -569,7 +571,7 @@ def test_what_was_asked_for_beside_the_answer_is_json_for_programs(streams: Stre
 
 def test_a_person_who_asks_for_json_reads_errors_as_text(streams: Streams):
     _, err = streams("stderr")
-    Printer(as_json=True).error(Truncated("what", "why"))
+    Printer(as_json=True).error(TruncatedError("what", "why"))
     assert err.text == "contextops: what: why\n"
 
 
@@ -581,7 +583,7 @@ def test_whatever_a_server_says_an_error_is_one_line(what: str, why: str, as_jso
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr(sys, "stderr", sys.stderr)
         err = End(stack, "stderr", terminal=False, encoding="utf-8")
-        Printer(as_json=as_json).error(BadResponse(what, why))
+        Printer(as_json=as_json).error(BadResponseError(what, why))
         told = err.text
     assert told.count("\n") == 1
     assert len(told.splitlines()) == 1
@@ -607,7 +609,7 @@ def test_nobody_to_tell_is_no_failure(streams: Streams, monkeypatch, gone: bool)
         monkeypatch.setattr(sys, "stderr", None)
     else:
         err.hang_up()
-    Printer().error(Truncated("what"))
+    Printer().error(TruncatedError("what"))
     Printer().note("what")
 
 
@@ -624,8 +626,8 @@ def test_a_secret_is_hidden_whoever_says_it(streams: Streams, as_json: bool):
     printer.note(f"a word of {SECRET}")
     printer.usage(f"used {SECRET}")
     printer.detail(f"< x: {SECRET}{SECRET}")
-    printer.error(BadResponse("no", f"key {SECRET}-and-more is bad", SECRET))
-    printer.error(BadResponse("no", f"Incorrect API key provided: {SECRET[:12]}…"))
+    printer.error(BadResponseError("no", f"key {SECRET}-and-more is bad", SECRET))
+    printer.error(BadResponseError("no", f"Incorrect API key provided: {SECRET[:12]}…"))
     printer.parsers_error(f"No such option: {SECRET}\nTry --help\n")
     told = err.text
     assert SECRET[:6] not in told
@@ -639,7 +641,7 @@ def test_a_secret_is_hidden_whoever_says_it(streams: Streams, as_json: bool):
     ):
         assert words in told
     assert told.endswith("No such option: ***\nTry --help\n")
-    error = printer.error_object(BadResponse("no", SECRET))
+    error = printer.error_object(BadResponseError("no", SECRET))
     assert error["message"] == "no: ***"
     # What is asked for is not ours to change.
     printer.line(SECRET)
@@ -696,7 +698,7 @@ def test_an_error_ends_it(streams: Streams):
     with printer.waiting():
         spun(err)
     assert err.read().endswith(b"\r\x1b[K")
-    printer.error(Truncated("what"))
+    printer.error(TruncatedError("what"))
     assert err.text == "contextops: what\n"
 
 

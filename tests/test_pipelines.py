@@ -202,7 +202,9 @@ def test_help_and_readme_name_the_statuses_that_there_are():
     ours = [
         (kind.status, kind.code)
         for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, errors.Failure) and hasattr(kind, "status")
+        if isinstance(kind, type)
+        and issubclass(kind, errors.ContextopsError)
+        and hasattr(kind, "status")
     ]
     statuses = [str(status) for status, _ in ours]
     assert len(set(statuses)) == len(statuses)

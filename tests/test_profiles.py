@@ -22,7 +22,7 @@ from contextops.config.profile import (
     state_folder,
 )
 from contextops.config.settings import split_key
-from contextops.errors import ConfigFailure, InputFailure, UsageFailure
+from contextops.errors import ConfigError, InputError, UsageError
 
 KEY = "sk-CANARY0123456789"
 
@@ -107,12 +107,12 @@ def test_what_names_the_profile(stored, environ):
 
 
 def test_an_unknown_profile_wherever_it_is_named(stored, environ):
-    with pytest.raises(ConfigFailure, match="no profile nope"):
+    with pytest.raises(ConfigError, match="no profile nope"):
         resolve({"profile": "nope"}, environ)
-    with pytest.raises(ConfigFailure, match="no profile nope"):
+    with pytest.raises(ConfigError, match="no profile nope"):
         resolve({}, {**environ, "CONTEXTOPS_PROFILE": "nope"})
     stored('default_profile = "nope"\n[profiles.work]\n')
-    with pytest.raises(ConfigFailure, match="no profile nope") as caught:
+    with pytest.raises(ConfigError, match="no profile nope") as caught:
         resolve({}, environ)
     assert "work" in caught.value.why
     assert resolve({"profile": "default"}, environ).name == "default"
@@ -140,24 +140,24 @@ def test_parameters_and_headers_merge_name_by_name(stored, environ):
 
 @pytest.mark.parametrize("value", ["[]", "3", "{", '{"x": NaN}', '{"model": "m"}'])
 def test_exported_parameters_are_a_json_object(environ, value):
-    with pytest.raises(ConfigFailure, match="CONTEXTOPS_PARAMS"):
+    with pytest.raises(ConfigError, match="CONTEXTOPS_PARAMS"):
         resolve({}, {**environ, "CONTEXTOPS_PARAMS": value})
 
 
 def test_a_slip_of_the_fingers_is_a_usage_failure_and_a_stored_one_of_the_config(environ):
-    with pytest.raises(UsageFailure, match="--connect-timeout"):
+    with pytest.raises(UsageError, match="--connect-timeout"):
         resolve({"connect_timeout": "soon"}, environ)
-    with pytest.raises(UsageFailure, match="--model"):
+    with pytest.raises(UsageError, match="--model"):
         resolve({"model": ""}, environ)
-    with pytest.raises(UsageFailure, match="--profile"):
+    with pytest.raises(UsageError, match="--profile"):
         resolve({"profile": ""}, environ)
-    with pytest.raises(ConfigFailure, match="CONTEXTOPS_CONNECT_TIMEOUT"):
+    with pytest.raises(ConfigError, match="CONTEXTOPS_CONNECT_TIMEOUT"):
         resolve({}, {**environ, "CONTEXTOPS_CONNECT_TIMEOUT": "soon"})
 
 
 def test_a_base_url_that_cannot_be_used_is_always_one_of_the_config(environ):
     for typed in ("ftp://x", "http://me:hunter2@x", ""):
-        with pytest.raises(ConfigFailure, match="base_url") as caught:
+        with pytest.raises(ConfigError, match="base_url") as caught:
             resolve({"base_url": typed}, environ)
         assert "hunter2" not in caught.value.message
 
@@ -207,11 +207,11 @@ def test_the_sources_of_a_key_count_as_one(stored, environ, tmp_path):
 
 def test_two_keys_on_one_level(stored, environ):
     exported = {"CONTEXTOPS_API_KEY": KEY, "CONTEXTOPS_API_KEY_FILE": "/key"}
-    with pytest.raises(ConfigFailure, match="two keys") as caught:
+    with pytest.raises(ConfigError, match="two keys") as caught:
         resolve({}, {**environ, **exported})
     assert KEY not in caught.value.message
     stored(f'[profiles.default]\napi_key = "{KEY}"\napi_key_file = "/key"\n')
-    with pytest.raises(ConfigFailure, match="two keys") as caught:
+    with pytest.raises(ConfigError, match="two keys") as caught:
         resolve({}, environ)
     assert "api_key_file" in caught.value.message
     assert KEY not in caught.value.message
@@ -285,7 +285,7 @@ def test_plain_http_is_for_private_places(environ):
     environ["CONTEXTOPS_API_KEY"] = "k"
     for private in ("http://localhost", "http://192.168.1.5:3000", "http://gpu", "http://x.lan"):
         assert resolve({"base_url": private}, environ).key
-    with pytest.raises(ConfigFailure, match=r"http://a\.example") as caught:
+    with pytest.raises(ConfigError, match=r"http://a\.example") as caught:
         resolve({"base_url": "http://a.example"}, environ)
     assert "allow_http" in caught.value.remedy
     assert resolve({"base_url": "http://a.example", "allow_http": True}, environ).key
@@ -297,7 +297,7 @@ def test_without_a_key_plain_http_is_for_all(stored, environ):
     assert resolve({"base_url": "http://a.example"}, environ).key is None
     stored(f'[profiles.default]\nbase_url = "{A}"\napi_key = "k"\n')
     assert resolve({"base_url": "http://a.example"}, environ).key is None
-    with pytest.raises(ConfigFailure, match="plain http"):
+    with pytest.raises(ConfigError, match="plain http"):
         resolve({"base_url": "http://a.example", "headers": {"Cookie": "x"}}, environ)
 
 
@@ -316,7 +316,7 @@ def test_a_key_that_cannot_be_used_is_not_echoed(environ, tmp_path, raw):
     file = tmp_path / "key"
     file.write_bytes(raw)
     key = resolve({"api_key_file": str(file)}, environ).key
-    with pytest.raises(ConfigFailure, match="--api-key-file") as caught:
+    with pytest.raises(ConfigError, match="--api-key-file") as caught:
         key.read()
     assert "CANARY" not in caught.value.message
 
@@ -324,7 +324,7 @@ def test_a_key_that_cannot_be_used_is_not_echoed(environ, tmp_path, raw):
 def test_a_key_file_is_read_when_it_is_needed_and_once(environ, tmp_path):
     file = tmp_path / "key"
     key = resolve({"api_key_file": str(file)}, environ).key
-    with pytest.raises(ConfigFailure, match="no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         key.read()
     file.write_text("sk-1")
     assert key.read() == "sk-1"
@@ -390,7 +390,7 @@ def test_a_command_that_gives_no_key(environ, monkeypatch, command, why):
     monkeypatch.setattr(profiles, "_COMMAND_TIMEOUT", 0.5)
     environ["CONTEXTOPS_API_KEY_COMMAND"] = command
     key = resolve({}, environ).key
-    with pytest.raises(ConfigFailure) as caught:
+    with pytest.raises(ConfigError) as caught:
         key.read()
     assert why in caught.value.why
     assert "CANARY" not in caught.value.message
@@ -440,7 +440,7 @@ def test_local_may_be_chosen_in_other_ways(stored, environ):
 
 @pytest.mark.parametrize("typed", [{"base_url": A}, {"api_key_file": "/key"}])
 def test_local_has_no_address_and_no_key(environ, typed):
-    with pytest.raises(UsageFailure, match="does not go with the profile local"):
+    with pytest.raises(UsageError, match="does not go with the profile local"):
         resolve({"profile": "local", **typed}, environ)
 
 
@@ -462,7 +462,7 @@ def test_a_system_file_that_cannot_be_read(environ, tmp_path, raw):
     file = tmp_path / "system.md"
     if raw is not None:
         file.write_bytes(raw)
-    with pytest.raises(InputFailure, match=r"system\.md"):
+    with pytest.raises(InputError, match=r"system\.md"):
         resolve({"system": f"@{file}"}, {**environ, "CONTEXTOPS_MAX_PROMPT": "1K"})
 
 
@@ -532,12 +532,12 @@ def test_without_a_home_the_account_has_one(monkeypatch):
         raise KeyError(uid)
 
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    with pytest.raises(ConfigFailure, match="set HOME"):
+    with pytest.raises(ConfigError, match="set HOME"):
         config_path({})
 
 
 def test_a_named_config_file_has_to_be_there(environ, tmp_path):
-    with pytest.raises(ConfigFailure, match=r"other\.toml"):
+    with pytest.raises(ConfigError, match=r"other\.toml"):
         resolve({}, {**environ, "CONTEXTOPS_CONFIG": str(tmp_path / "other.toml")})
 
 
@@ -598,7 +598,7 @@ def test_the_embedded_model_needs_no_proxy(environ):
 
 def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(environ):
     for text in ("ftp://me:CANARY@proxy", "http://", "http://a:port", "://"):
-        with pytest.raises(ConfigFailure, match="HTTPS_PROXY") as caught:
+        with pytest.raises(ConfigError, match="HTTPS_PROXY") as caught:
             proxy_for("https://a.example", environ, HTTPS_PROXY=text)
         assert "CANARY" not in caught.value.message
 
@@ -612,7 +612,7 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(environ):
 )
 def test_a_command_that_prints_without_end_is_ended(environ, words):
     key = resolve({}, {**environ, "CONTEXTOPS_API_KEY_COMMAND": words}).key
-    with pytest.raises(ConfigFailure, match="more than 65536 bytes"):
+    with pytest.raises(ConfigError, match="more than 65536 bytes"):
         key.read()
 
 
@@ -621,7 +621,7 @@ def test_what_a_late_command_started_ends_with_it(environ, tmp_path, monkeypatch
     monkeypatch.setattr(profiles, "_COMMAND_TIMEOUT", 0.3)
     words = f"sh -c 'sleep 60 & echo $! > {tmp_path}/child; wait'"
     key = resolve({}, {**environ, "CONTEXTOPS_API_KEY_COMMAND": words}).key
-    with pytest.raises(ConfigFailure, match="did not end"):
+    with pytest.raises(ConfigError, match="did not end"):
         key.read()
     assert_ended(int((tmp_path / "child").read_text()))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contextops import strict_json
 from contextops.chat import request
 from contextops.chat.inputs import Sources
-from contextops.errors import InputFailure, UsageFailure
+from contextops.errors import InputError, UsageError
 from json_values import VALUES
 
 
@@ -46,7 +46,7 @@ def test_a_dash_claims_standard_input(words, paths, is_claimed):
     ("words", "paths"), [(["-"], ["-"]), ([], ["-", "-"]), (["-"], ["f", "-"])]
 )
 def test_one_only_may_claim_it(words, paths):
-    with pytest.raises(UsageFailure, match="twice") as refused:
+    with pytest.raises(UsageError, match="twice") as refused:
         request.claims(words, *paths)
     assert refused.value.status == 2
 
@@ -134,7 +134,7 @@ def test_without_images_the_content_is_the_text(read):
 def test_what_is_no_image_is_refused(read, tmp_path, data):
     path = tmp_path / "fake.png"
     path.write_bytes(data)
-    with pytest.raises(InputFailure, match="no image") as failed:
+    with pytest.raises(InputError, match="no image") as failed:
         request.content("x", [str(path)], read)
     assert failed.value.status == 26
 
@@ -181,14 +181,14 @@ def test_a_message_passes_as_it_is(read, tmp_path, message):
 )
 def test_what_is_no_message_is_named_by_its_number(read, tmp_path, message):
     good = {"role": "user", "content": "x"}
-    with pytest.raises(InputFailure, match="message 1 of") as failed:
+    with pytest.raises(InputError, match="message 1 of") as failed:
         messages_in(tmp_path, strict_json.dumps([good, message]), read)
     assert failed.value.status == 26
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "null", '"x"', "[NaN]", "[" * 5000])
 def test_what_is_no_array_of_messages_is_refused(read, tmp_path, text):
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         messages_in(tmp_path, text, read)
     assert failed.value.status == 26
 
@@ -241,13 +241,13 @@ def test_flags_of_their_own_are_parameters():
     ],
 )
 def test_what_cannot_be_meant_is_refused(pairs: list[str], word: str):
-    with pytest.raises(UsageFailure, match=word) as refused:
+    with pytest.raises(UsageError, match=word) as refused:
         request.parameters(pairs, {"temperature": 0.2})
     assert refused.value.status == 2
 
 
 def test_a_parameter_that_is_no_utf8_is_refused():
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         request.parameters([os.fsdecode(b"user=\xff")], {})
     assert failed.value.status == 26
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from contextops import strict_json
 from contextops.api import error_responses
-from contextops.api.error_responses import UnclearAuth, failure, failure_in, status_meant, words
+from contextops.api.error_responses import (
+    AmbiguousAuthError,
+    failure,
+    failure_in,
+    status_meant,
+    words,
+)
 from json_values import values
 from shapes import compact
 
@@ -208,7 +214,7 @@ def test_plain_http_on_a_tls_port_has_https_as_its_remedy(text: str):
 @pytest.mark.parametrize("shape", ["provider", "pipe", "plain error"])
 def test_a_providers_401_is_to_be_cleared_up(shape: str):
     told = refused(401, shapes("bad key")[shape])
-    assert isinstance(told, UnclearAuth)
+    assert isinstance(told, AmbiguousAuthError)
     assert told.status == 4
     providers = told.as_providers()
     assert providers.status == 50
@@ -230,7 +236,7 @@ def test_a_providers_401_is_to_be_cleared_up(shape: str):
 def test_others_are_the_servers_own(status: int, body: bytes):
     told = refused(status, body)
     assert told.status == 4
-    assert not isinstance(told, UnclearAuth)
+    assert not isinstance(told, AmbiguousAuthError)
     assert "key" in told.remedy
 
 
@@ -312,7 +318,7 @@ def test_any_refusal_is_a_failure_of_ours(status: int, headers: dict[str, str], 
     told = failure(status, headers, body, WHERE)
     assert told.status in (4, 5, 7, 8, 22, 29, 50)
     assert len(told.message) < 1000
-    if isinstance(told, UnclearAuth):
+    if isinstance(told, AmbiguousAuthError):
         assert told.as_providers().status == 50
 
 

@@ -19,14 +19,14 @@ from contextops.chat.inputs import Sources
 from contextops.chat.session import Conversation
 from contextops.config.template import Template
 from contextops.errors import (
-    InputFailure,
-    ModelNotFound,
-    OutputFailure,
-    ServerFailure,
-    Signalled,
-    TimedOut,
+    InputError,
+    ModelNotFoundError,
+    OutputError,
+    ServerError,
+    SignalInterrupt,
+    TimedOutError,
 )
-from contextops.output.printer import Printer, StdoutFailure
+from contextops.output.printer import Printer, StdoutError
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue, Form
 from contextops.repl.loop import Repl
@@ -178,7 +178,7 @@ def test_an_unknown_command_names_the_nearest(talk, capfd):
 
 
 def test_an_error_is_one_line_and_the_turn_is_taken_back(talk, capfd):
-    talk.answers = raising(ServerFailure("it broke", "truly"), "a part")
+    talk.answers = raising(ServerError("it broke", "truly"), "a part")
     assert talk("one") == 0
     told = capfd.readouterr()
     assert told.out == "a part\n"
@@ -189,7 +189,7 @@ def test_an_error_is_one_line_and_the_turn_is_taken_back(talk, capfd):
 
 
 def test_what_failed_is_asked_again_on_demand(talk):
-    talk.answers = raising(TimedOut("timed out"))
+    talk.answers = raising(TimedOutError("timed out"))
     talk("one")
     talk.answers = lambda *_: answer("fine")
     talk("/retry", "two")
@@ -198,12 +198,12 @@ def test_what_failed_is_asked_again_on_demand(talk):
 
 
 def test_only_a_turn_is_offered_again(talk, capfd):
-    talk.answers = raising(TimedOut("timed out"))
+    talk.answers = raising(TimedOutError("timed out"))
     talk("one", "/file nothing.txt")
     assert "/retry" not in capfd.readouterr().err.splitlines()[1]
 
 
-@pytest.mark.parametrize("death", [KeyboardInterrupt(), Signalled(signal.SIGINT)])
+@pytest.mark.parametrize("death", [KeyboardInterrupt(), SignalInterrupt(signal.SIGINT)])
 def test_ctrl_c_stops_the_answer_and_not_the_conversation(talk, capfd, death):
     talk.answers = raising(death, "a part")
     assert talk("one") == 0
@@ -231,22 +231,22 @@ def test_at_an_empty_prompt_ctrl_c_says_how_to_leave(talk, capfd):
     assert talk.prompts == ["one"]
 
 
-@pytest.mark.parametrize("death", [Signalled(each) for each in SIGNALS[1:]])
+@pytest.mark.parametrize("death", [SignalInterrupt(each) for each in SIGNALS[1:]])
 def test_any_other_signal_ends_it(talk, death):
     talk.answers = raising(death, "a part")
-    with pytest.raises(Signalled):
+    with pytest.raises(SignalInterrupt):
         talk("one", "two")
     assert len(talk.asked) == 1
 
 
 def test_where_nobody_types_ctrl_c_ends_it(talk):
-    talk.answers = raising(Signalled(signal.SIGINT))
-    with pytest.raises(Signalled):
+    talk.answers = raising(SignalInterrupt(signal.SIGINT))
+    with pytest.raises(SignalInterrupt):
         talk("one", "two", is_person=False)
 
 
 def test_the_first_failures_status_is_that_of_all(talk):
-    bad = InputFailure("line 2 is not UTF-8")
+    bad = InputError("line 2 is not UTF-8")
     assert talk("one", bad, "/nothing", "two", is_person=False) == 26
     assert talk.prompts == ["one", "two"]
 
@@ -259,7 +259,7 @@ def test_the_first_failure_can_be_the_last(talk):
 @pytest.mark.parametrize("is_person", [True, False])
 def test_where_answers_cannot_go_it_ends(talk, is_person):
     def deliver(*_: Any) -> dict[str, Any]:
-        raise StdoutFailure("cannot write to standard output", "no space left on device")
+        raise StdoutError("cannot write to standard output", "no space left on device")
 
     talk.dialogue._deliver = deliver
     assert talk("one", "two", is_person=is_person) == 23
@@ -312,7 +312,7 @@ def test_the_model_is_any_with_a_note_where_it_is_not_listed(talk, capfd):
 
 def test_a_server_that_cannot_list_keeps_nobody_from_a_model(talk):
     def models() -> list[str]:
-        raise TimedOut("timed out")
+        raise TimedOutError("timed out")
 
     talk.around.models, talk.around.listed = models, []
     talk("/model new", "hi")
@@ -445,7 +445,7 @@ def test_undo_takes_back_what_was_added_then_turns(talk, tmp_path, capfd):
 
 def test_undo_after_a_failure_leaves_the_turn_before_it(talk):
     talk("one")
-    talk.answers = raising(TimedOut("timed out"))
+    talk.answers = raising(TimedOutError("timed out"))
     talk("two", "/undo")
     talk.answers = lambda *_: answer("fine")
     talk("three")
@@ -454,7 +454,7 @@ def test_undo_after_a_failure_leaves_the_turn_before_it(talk):
 
 def test_undo_after_a_failure_is_told_once(talk):
     talk("one")
-    talk.answers = raising(TimedOut("timed out"))
+    talk.answers = raising(TimedOutError("timed out"))
     talk("two", "/undo", "/undo")
     talk.answers = lambda *_: answer("fine")
     talk("three")
@@ -465,7 +465,7 @@ def test_a_question_that_was_refused_does_not_count(talk, capfd):
     """Refused at once, as the embedded engine's other names are, and not while it is answered."""
 
     def refuse(*_: Any) -> Iterator[Any]:
-        raise ModelNotFound("no such model")
+        raise ModelNotFoundError("no such model")
 
     good, talk.answers = talk.answers, refuse
     talk("one")
@@ -553,7 +553,7 @@ def test_save_keeps_what_was_and_what_will_be_said(talk, tmp_path):
 
 
 def test_save_keeps_what_broke_off_marked(talk, tmp_path):
-    talk.answers = raising(Signalled(signal.SIGINT), "a part")
+    talk.answers = raising(SignalInterrupt(signal.SIGINT), "a part")
     talk("one", "/save review")
     *_, part = lines_of(tmp_path / "review.jsonl")
     assert (part["content"], part["complete"]) == ("a part", False)
@@ -648,7 +648,7 @@ def test_what_could_not_be_kept_is_kept_on_leaving(talk, tmp_path, monkeypatch, 
     append = files.append
 
     def full(*_: Any) -> None:
-        raise OutputFailure("cannot write")
+        raise OutputError("cannot write")
 
     def unchanged(text: str) -> str:
         monkeypatch.setattr(files, "append", append)
@@ -663,10 +663,10 @@ def test_what_could_not_be_kept_is_kept_on_leaving(talk, tmp_path, monkeypatch, 
 def test_ctrl_c_waits_for_nobody(talk, tmp_path):
     """A part is kept with the next turn where another process has the session open."""
     talk("/save s", "one")
-    talk.answers = raising(Signalled(signal.SIGINT), "a part")
+    talk.answers = raising(SignalInterrupt(signal.SIGINT), "a part")
     with files.locked(tmp_path / "s.jsonl"):
         started = time.monotonic()
-        with pytest.raises(Signalled):
+        with pytest.raises(SignalInterrupt):
             talk.dialogue.say("two")
         assert time.monotonic() - started < 2
     talk("/exit")
@@ -702,7 +702,7 @@ def test_what_cannot_be_kept_now_is_kept_with_the_next_turn(talk, tmp_path, monk
     append = files.append
 
     def full(*_: Any) -> None:
-        raise OutputFailure("cannot write")
+        raise OutputError("cannot write")
 
     monkeypatch.setattr(files, "append", full)
     assert talk("one", is_person=False) == 23
@@ -807,7 +807,7 @@ def test_what_is_no_path_completes_to_nothing(talk, text):
 
 def test_a_completion_never_fails(talk):
     def template_names() -> list[str]:
-        raise InputFailure("the config file is broken")
+        raise InputError("the config file is broken")
 
     talk.around.template_names = template_names
     assert completed(talk, "/template ") == []

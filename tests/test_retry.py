@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.api.attempts import Attempts
+from contextops.api.attempts import Retrier
 from contextops.api.retry import MAX_WAIT, asked_delay, is_retried, own_delay
 from contextops.api.timeouts import Deadlines
 from contextops.api.transport import Request
@@ -127,7 +127,7 @@ class Refusing:
         notes: list[str] = []
         deadlines = Deadlines(connect=0, first_token=0, idle=0, whole=whole)
         with mock.patch("time.sleep", self.slept.append):
-            attempts = Attempts(self, retries=retries, note=notes.append)  # type: ignore[arg-type]
+            attempts = Retrier(self, retries=retries, note=notes.append)  # type: ignore[arg-type]
             assert attempts.settle(Request("POST", "http://h/"), deadlines).attempts == self.sent
         assert self.closed == self.sent
         assert len(notes) == len(self.slept) == self.sent - 1

@@ -22,7 +22,7 @@ from contextops import strict_json
 from contextops.api.completion import Done, Piece, Reasoning, Text
 from contextops.chat import session
 from contextops.chat.session import Conversation
-from contextops.errors import InputFailure, OutputFailure, Truncated, UsageFailure
+from contextops.errors import InputError, OutputError, TruncatedError, UsageError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
@@ -45,7 +45,7 @@ def answer(*words: str) -> Iterator[Piece]:
 
 def broken(*words: str) -> Iterator[Piece]:
     yield from (Text(word) for word in words)
-    raise Truncated("the answer was cut off")
+    raise TruncatedError("the answer was cut off")
 
 
 def say(path: Path, prompt: str, pieces: Iterator[Piece], **system: Any) -> list[Any]:
@@ -88,7 +88,7 @@ def test_a_name_is_a_file_of_the_folder(tmp_path, name):
     ],
 )
 def test_any_other_name_is_refused(tmp_path, name):
-    with pytest.raises(UsageFailure) as refused:
+    with pytest.raises(UsageError) as refused:
         session.path_of(name, tmp_path)
     assert refused.value.status == 2
 
@@ -99,7 +99,7 @@ def test_a_name_is_always_a_child_of_the_folder(name: str):
     folder = Path("/state/contextops")
     try:
         path = session.path_of(name, folder)
-    except UsageFailure:
+    except UsageError:
         return
     assert path.parent == folder or name.endswith(".jsonl")
     assert path.suffix == ".jsonl"
@@ -113,7 +113,7 @@ def test_a_path_says_where(tmp_path, home):
 
 @posix
 def test_the_home_of_nobody_is_no_bug(tmp_path):
-    with pytest.raises(UsageFailure):
+    with pytest.raises(UsageError):
         session.path_of("~no-such-user/talk.jsonl", tmp_path)
 
 
@@ -138,7 +138,7 @@ def test_what_was_said_before_is_sent_without_what_is_known_about_it(path):
 @pytest.mark.parametrize("words", [(), ("a part",)])
 def test_a_turn_without_a_complete_answer_is_kept_and_not_sent_again(path, words):
     say(path, "one", answer("1"))
-    with pytest.raises(Truncated):
+    with pytest.raises(TruncatedError):
         say(path, "two", broken(*words))
     assert kept(path)[2:] == [("user", "two", None), ("assistant", "".join(words), False)]
     assert say(path, "three", answer("3")) == [user("one"), assistant("1"), user("three")]
@@ -178,7 +178,7 @@ def test_an_answer_that_cannot_be_kept_is_handed_on_with_the_failure(tmp_path):
     conversation.ask("one")
     pieces = conversation.recorded(answer("1"), "m")
     assert [next(pieces), next(pieces)][-1] == Text("1")
-    with pytest.raises(OutputFailure) as failed:
+    with pytest.raises(OutputError) as failed:
         next(pieces)
     assert failed.value.response == response("1")
 
@@ -270,7 +270,7 @@ def test_a_line_that_is_no_message_is_named_and_left(path, line):
     say(path, "one", answer("1"))
     before = path.read_bytes() + line + b"\n"
     path.write_bytes(before)
-    with pytest.raises(InputFailure, match="line 3 of the session") as failed:
+    with pytest.raises(InputError, match="line 3 of the session") as failed:
         Conversation(path=path)
     assert failed.value.status == 26
     assert path.read_bytes() == before
@@ -421,7 +421,7 @@ def test_what_is_written_of_it_is_what_it_says(path):
         said = conversation.messages()
         body = b"".join(strict_json.encoded({"model": "m", "messages": said}))
         assert json.loads(body) == {"model": "m", "messages": list(said)}
-        with suppress(Truncated):
+        with suppress(TruncatedError):
             for _ in conversation.recorded(pieces, "m"):
                 continue
 
@@ -441,7 +441,7 @@ def test_what_is_written_of_it_is_what_it_says(path):
 def test_what_is_taken_back_is_the_last_turn_that_asked_this(path):
     for word in ("one", "two", "one"):
         say(path, word, answer(word.upper()))
-    with pytest.raises(Truncated):
+    with pytest.raises(TruncatedError):
         say(path, "one", broken())
     session.add(path, [{**user("one"), "undoes": True}])
     assert [said["content"] for said in session.messages(session.load(path))] == [

@@ -12,7 +12,6 @@ from contextops.config.settings import (
     check_params,
     is_private_host,
     keep,
-    mask,
     needs_no_proxy,
     normalise_base_url,
     origin_of,
@@ -21,9 +20,9 @@ from contextops.config.settings import (
     parse_key,
     parse_parameter,
     parse_size,
-    redact,
     split_key,
 )
+from contextops.secrets import mask, redact
 
 # --- durations, sizes, booleans ---
 
@@ -243,7 +242,7 @@ def test_hosts_that_may_not(host):
 @pytest.mark.parametrize("text", ["http://me:hunter2@proxy:3128", "socks5://proxy", "https://p"])
 def test_proxies(text):
     assert SETTINGS["proxy"].parse(text) == text
-    assert "hunter2" not in SETTINGS["proxy"].presentable(text)
+    assert "hunter2" not in SETTINGS["proxy"].masked(text)
 
 
 @pytest.mark.parametrize("text", ["proxy:3128", "ftp://proxy", "http://:hunter2@"])
@@ -339,7 +338,7 @@ def test_headers_that_would_break_a_request(headers):
 
 def test_only_secret_headers_are_masked():
     headers = {"X-Org": "acme", "Authorization": "Bearer 0123456789", "CF-Access-Token": "x"}
-    assert SETTINGS["headers"].presentable(headers) == {
+    assert SETTINGS["headers"].masked(headers) == {
         "X-Org": "acme",
         "Authorization": "***6789",
         "CF-Access-Token": "***",
@@ -427,7 +426,7 @@ def test_what_is_no_key(key):
 )
 def test_what_is_kept_is_shown_as_it_was_given(name, text):
     kept = keep((name,), text)
-    shown = SETTINGS[name].presentable(kept)
+    shown = SETTINGS[name].masked(kept)
     assert keep((name,), shown if isinstance(shown, str) else str(shown).lower()) == kept
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from contextops.chat import inputs, request
 from contextops.chat.inputs import Sources, argument, decoded
-from contextops.errors import InputFailure, UsageFailure
+from contextops.errors import InputError, UsageError
 
 PLENTY = 1 << 20
 
@@ -135,7 +135,7 @@ def test_standard_input_follows_the_words(gather, stdin, kind, words, data, expe
 def test_a_terminal_and_dev_null_are_left_alone(gather, stdin, kind):
     stdin(kind, b"never read\n")
     assert gather("words") == "words"
-    with pytest.raises(UsageFailure):
+    with pytest.raises(UsageError):
         gather()
 
 
@@ -161,7 +161,7 @@ def test_the_list_of_a_loop_is_left_alone(gather, stdin):
 def test_what_is_not_to_be_read_is_not(gather, stdin):
     stdin("pipe", b"never read")
     assert gather("words", reads_stdin=False) == "words"
-    with pytest.raises(UsageFailure) as refused:
+    with pytest.raises(UsageError) as refused:
         gather(reads_stdin=False)
     assert "no prompt" in refused.value.what
 
@@ -170,7 +170,7 @@ def test_what_is_not_to_be_read_is_not(gather, stdin):
 @pytest.mark.parametrize("data", [b"", b" \n\t\n", b"\xef\xbb\xbf"])
 def test_no_prompt_is_no_request(gather, stdin, words, data):
     stdin("pipe", data)
-    with pytest.raises(UsageFailure) as refused:
+    with pytest.raises(UsageError) as refused:
         gather(*words)
     assert refused.value.status == 2
     assert "contextops chat send" in refused.value.remedy
@@ -179,9 +179,9 @@ def test_no_prompt_is_no_request(gather, stdin, words, data):
 def test_closed_input_is_no_input(gather, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert gather("words") == "words"
-    with pytest.raises(UsageFailure):
+    with pytest.raises(UsageError):
         gather()
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         gather("-")
     assert failed.value.status == 26
 
@@ -201,7 +201,7 @@ def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
             return os.fdopen(os.open(tmp_path, os.O_RDONLY), "rb")
 
     monkeypatch.setattr(sys, "stdin", Folder())
-    with pytest.raises(InputFailure):
+    with pytest.raises(InputError):
         gather("-")
     os.close(descriptor)
 
@@ -223,7 +223,7 @@ def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
 )
 def test_what_is_no_utf8_is_refused_with_its_offset(gather, stdin, data, offset):
     stdin("pipe", data)
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         gather("words")
     assert failed.value.status == 26
     assert f"offset {offset}" in failed.value.why
@@ -232,7 +232,7 @@ def test_what_is_no_utf8_is_refused_with_its_offset(gather, stdin, data, offset)
 
 def test_words_that_are_no_utf8_are_refused(gather, stdin):
     stdin("null")
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         gather("abc", os.fsdecode(b"d\xff"))
     assert failed.value.status == 26
     assert "5" in failed.value.why
@@ -243,7 +243,7 @@ def test_too_much_input_is_refused(gather, stdin, kind):
     stdin(kind, b"x" * 1000)
     assert len(gather(limit=1000)) == 1000
     stdin(kind, b"x" * 1001)
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         gather(limit=1000)
     assert failed.value.status == 26
     assert "max_prompt" in failed.value.remedy
@@ -260,14 +260,14 @@ def test_endless_input_is_refused(gather, monkeypatch):
                 raise OSError
 
         monkeypatch.setattr(sys, "stdin", Endless())
-        with pytest.raises(InputFailure, match="large"):
+        with pytest.raises(InputError, match="large"):
             gather("-", limit=10_000)
 
 
 @given(st.text(), st.binary())
 def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
     assert decoded(text.encode(), "x") == text.removeprefix("\ufeff")
-    with suppress(InputFailure):
+    with suppress(InputError):
         assert decoded(data, "x").encode() == data.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -309,7 +309,7 @@ def test_input_that_is_there_is_not_remarked_upon(gather, stdin, notes, kind):
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_file_of_a_prompt_that_cannot_be_read_is_named(gather, stdin, tmp_path, name):
     stdin("null")
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         gather("words", files=[tmp_path / name])
     assert failed.value.status == 26
     assert str(tmp_path / name) in failed.value.message
@@ -329,7 +329,7 @@ def test_every_source_has_the_limit_for_itself(gather, stdin, tmp_path, of_a_fil
     path = tmp_path / "file"
     path.write_bytes(b"x" * (1001 if of_a_file else 1000))
     stdin("pipe", b"y" * (1000 if of_a_file else 1001))
-    with pytest.raises(InputFailure, match="file is too" if of_a_file else "input is too"):
+    with pytest.raises(InputError, match="file is too" if of_a_file else "input is too"):
         gather(files=[path], limit=1000)
 
 
@@ -366,14 +366,14 @@ def test_an_encoding_that_is_named_is_read(gather, stdin, tmp_path, encoding, da
 )
 def test_what_is_not_in_the_encoding_that_is_named_is_refused(gather, stdin, encoding, data):
     stdin("pipe", data)
-    with pytest.raises(InputFailure, match=encoding) as failed:
+    with pytest.raises(InputError, match=encoding) as failed:
         gather(encoding=encoding)
     assert failed.value.status == 26
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "", "rot13", "hex", "undefined", "a\0b", "ü"])
 def test_what_is_no_encoding_of_text_is_refused(notes, encoding):
-    with pytest.raises(UsageFailure) as refused:
+    with pytest.raises(UsageError) as refused:
         Sources(limit=None, note=notes.append, encoding=encoding)
     assert refused.value.status == 2
 
@@ -393,7 +393,7 @@ def test_an_option_takes_itself_a_file_or_standard_input(stdin, tmp_path, notes)
 
 @pytest.mark.parametrize("name", ["missing", ".", "a\0b", "x" * 5000])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, notes, name: str):
-    with pytest.raises(InputFailure) as failed:
+    with pytest.raises(InputError) as failed:
         Sources(limit=None, note=notes.append).bytes_of(f"{tmp_path}/{name}")
     assert failed.value.status == 26
     assert name in failed.value.what

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextops.api.sse import Parser
-from contextops.errors import TooLarge
+from contextops.errors import TooLargeError
 from sse_vectors import VECTORS, Vector
 
 PLENTY = 1 << 20
@@ -122,7 +122,7 @@ def test_a_limit_never_fails_in_another_way(stream: bytes, limit: int, data: st.
     places = data.draw(st.lists(st.integers(0, len(stream)), max_size=20))
     try:
         events = parse(cut(stream, places), max_event=limit)
-    except TooLarge:
+    except TooLargeError:
         return
     assert events == parse([stream])
 
@@ -145,7 +145,7 @@ def pieces(block: bytes, size: int) -> list[bytes]:
     ids=["line", "open line", "lines", "open lines", "after others", "type"],
 )
 def test_an_event_beyond_the_limit_is_refused(stream: bytes, size: int):
-    with pytest.raises(TooLarge) as refused:
+    with pytest.raises(TooLargeError) as refused:
         parse(pieces(stream, size), max_event=1000)
     assert refused.value.status == 63
 
@@ -178,7 +178,7 @@ def test_a_line_without_end_takes_no_more_memory_than_the_limit(start: bytes):
     try:
         for _ in range(1000):
             list(parser.feed(block))
-    except TooLarge:
+    except TooLargeError:
         pass
     finally:
         _, peak = tracemalloc.get_traced_memory()

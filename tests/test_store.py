@@ -13,7 +13,7 @@ import time
 import pytest
 
 from contextops import files
-from contextops.errors import ConfigFailure, OutputFailure
+from contextops.errors import ConfigError, OutputError
 from system_spy import Spy
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
@@ -83,7 +83,7 @@ def test_what_is_no_file_is_not_replaced_by_one(folder):
     loop = folder / "loop"
     loop.symlink_to("loop")
     for special in (pipe, folder, loop):
-        with pytest.raises(OutputFailure):
+        with pytest.raises(OutputError):
             files.replace(special, b"text")
     assert names(folder) == ["loop", "pipe"]
 
@@ -133,7 +133,7 @@ def test_whatever_fails_the_file_is_whole_and_nothing_is_left_behind(folder, mon
         for text in (b"old", b"new"):
             try:
                 files.replace(place / "new" / "file", text)
-            except OutputFailure as failure:
+            except OutputError as failure:
                 told = failure
                 break
         # To close what was only read, or to remove what is not there, may fail unheard.
@@ -184,7 +184,7 @@ def test_a_lock_keeps_others_out_and_says_so_in_time(folder):
     with files.locked(file):
         started = time.monotonic()
         with (
-            pytest.raises(ConfigFailure, match="another process") as caught,
+            pytest.raises(ConfigError, match="another process") as caught,
             files.locked(file, 0.2),
         ):
             pytest.fail("both have the lock")
@@ -208,7 +208,7 @@ def test_a_lock_file_is_private_and_beside_the_real_file(folder):
 def test_a_lock_that_cannot_be_made(folder, monkeypatch):
     denied = OSError(errno.EROFS, "Read-only file system")
     monkeypatch.setattr(files, "system", Spy(fail_at=0, error=denied))
-    with pytest.raises(OutputFailure, match="read-only file system"), files.locked(folder / "f"):
+    with pytest.raises(OutputError, match="read-only file system"), files.locked(folder / "f"):
         pytest.fail("there is no lock")
 
 
@@ -228,7 +228,7 @@ def test_a_lock_file_that_went_with_its_file_is_not_the_lock(folder, monkeypatch
     monkeypatch.setattr(files, "system", Removing())
     with files.locked(file):
         assert (folder / "file.lock").exists()
-        with pytest.raises(ConfigFailure), files.locked(file, 0):
+        with pytest.raises(ConfigError), files.locked(file, 0):
             pytest.fail("both have the lock")
 
 
@@ -278,7 +278,7 @@ def test_lines_go_through_a_symbolic_link(folder):
 def test_what_is_no_file_takes_no_lines(folder):
     os.mkfifo(folder / "pipe")
     for special in (folder / "pipe", folder):
-        with pytest.raises(OutputFailure) as failed:
+        with pytest.raises(OutputError) as failed:
             files.append(special, b"line\n")
         assert failed.value.status == 23
 
@@ -307,7 +307,7 @@ def test_whatever_fails_all_lines_are_added_or_none(folder, monkeypatch, before,
         told = None
         try:
             files.append(place, b"one\ntwo\n")
-        except (OutputFailure, KeyboardInterrupt) as failure:
+        except (OutputError, KeyboardInterrupt) as failure:
             told = failure
         found = place.read_bytes() if place.exists() else None
         old = (before or b"").removesuffix(b"torn")
@@ -336,7 +336,7 @@ def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
     (folder / "file").write_bytes(b"old\n")
     monkeypatch.setattr(files, "system", Full())
     for file in ("file", "new"):
-        with pytest.raises(OutputFailure, match="no space left"):
+        with pytest.raises(OutputError, match="no space left"):
             files.append(folder / file, b"a line that is too long\n")
     assert (folder / "file").read_bytes() == b"old\n"
     assert not (folder / "new").exists(), "an empty file would look like something kept"
@@ -355,7 +355,7 @@ def test_a_file_goes_with_its_lock_file(folder):
 
 def test_a_file_that_is_being_written_is_not_removed_meanwhile(folder):
     files.append(folder / "file", b"line\n")
-    with files.locked(folder / "file"), pytest.raises(ConfigFailure):
+    with files.locked(folder / "file"), pytest.raises(ConfigError):
         files.remove(folder / "file", wait=0.05)
     assert (folder / "file").exists()
 
@@ -369,7 +369,7 @@ def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
             raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(files, "system", ReadOnly())
-    with pytest.raises(OutputFailure, match="read-only") as failed:
+    with pytest.raises(OutputError, match="read-only") as failed:
         files.remove(folder / "file")
     assert failed.value.status == 23
     assert (folder / "file").exists()
@@ -439,7 +439,7 @@ def test_the_part_of_a_link_is_beside_its_target(folder):
 def test_a_link_where_the_part_goes_is_not_followed(folder):
     (folder / "precious").write_bytes(b"precious")
     (folder / "file.part").symlink_to("precious")
-    with pytest.raises(OutputFailure):
+    with pytest.raises(OutputError):
         files.PartFile(folder / "file")
     assert (folder / "precious").read_bytes() == b"precious"
 
@@ -459,7 +459,7 @@ def test_a_pipe_without_a_name_is_written_directly(folder):
 def test_two_at_once_do_not_mix(folder):
     first = files.PartFile(folder / "file")
     first.write(b"first")
-    with pytest.raises(OutputFailure, match="another process is writing") as failed:
+    with pytest.raises(OutputError, match="another process is writing") as failed:
         files.PartFile(folder / "file")
     assert failed.value.status == 23
     first.keep()
@@ -478,7 +478,7 @@ def test_who_comes_while_another_ends_does_not_empty_what_it_made(folder, monkey
     first = files.PartFile(folder / "file")
     first.write(b"first")
     monkeypatch.setattr(files, "system", Late())
-    with pytest.raises(OutputFailure):
+    with pytest.raises(OutputError):
         files.PartFile(folder / "file")
     assert (folder / "file").read_bytes() == b"first"
     assert names(folder) == ["file"]
@@ -499,13 +499,13 @@ def test_whatever_fails_the_old_file_or_the_new_one_is_there(folder, monkeypatch
             part = files.PartFile(place / "file")
             part.write(b"new")
             part.keep()
-        except (OutputFailure, KeyboardInterrupt) as failure:
+        except (OutputError, KeyboardInterrupt) as failure:
             told = failure
             left = part is not None and part.leave()
             assert left is (place / "file.part").exists() or not part
         found = (place / "file").read_bytes()
         assert found == b"new" if told is None else found in (b"old", b"new")
-        assert not isinstance(told, OutputFailure) or told.status == 23
+        assert not isinstance(told, OutputError) or told.status == 23
         if len(failing.calls) <= k:
             break
         assert told is not None, f"call {k}, {failing.calls[k]}, failed in silence"

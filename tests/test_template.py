@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextops.config.template import Template
-from contextops.errors import UsageFailure
+from contextops.errors import UsageError
 
 
 def template(prompt):
@@ -90,7 +90,7 @@ def test_what_fills_all_fields_and_no_more_is_taken():
 
 
 def test_all_that_is_missing_is_named_with_what_to_type():
-    with pytest.raises(UsageFailure) as caught:
+    with pytest.raises(UsageError) as caught:
         template("{kind} {a} {input} {scope}").check({"a": "1"})
     assert caught.value.message == (
         "the template brief lacks kind, scope: no --var gives a value; "
@@ -109,6 +109,6 @@ def test_all_that_is_missing_is_named_with_what_to_type():
 def test_a_value_without_a_field_is_refused(prompt, message):
     values = {"kind": "1", "language": "2", "langage": "3"}
     used = {name: value for name, value in values.items() if f"{{{name}}}" in prompt}
-    with pytest.raises(UsageFailure) as caught:
+    with pytest.raises(UsageError) as caught:
         template(prompt).check({**used, "langage": "3"})
     assert caught.value.message == f"the template brief has no field langage: {message}"

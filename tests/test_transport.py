@@ -24,7 +24,7 @@ import pytest
 from certificates import Certificates
 from contextops.api.timeouts import Deadlines
 from contextops.api.transport import Request, Response, Route, Transport, multipart
-from contextops.errors import ConfigFailure, Failure, TimedOut
+from contextops.errors import ConfigError, ContextopsError, TimedOutError
 from server import CLOSE, HOLD, RESET, Connection, Step
 from server import Request as Received
 from shapes import KEY, chunked, http, in_turn
@@ -65,9 +65,9 @@ def got(url: str, **how: Any) -> tuple[int, bytes]:
         return response.status, b"".join(response.blocks())
 
 
-def failure(url: str, **how: Any) -> Failure:
+def failure(url: str, **how: Any) -> ContextopsError:
     """Send a request that comes to nothing."""
-    with pytest.raises(Failure) as failed:
+    with pytest.raises(ContextopsError) as failed:
         got(url, **how)
     assert failed.value.what
     assert failed.value.remedy
@@ -308,7 +308,7 @@ def test_silence_after_a_word_has_a_limit(serve, rest: Callable[[], Iterable[Ste
     blocks = response.blocks()
     assert next(blocks).startswith(b"data: token\n\n")
     deadlines.token()
-    with ending_at(), pytest.raises(TimedOut) as ended:
+    with ending_at(), pytest.raises(TimedOutError) as ended:
         list(blocks)
     assert "--idle-timeout" in ended.value.remedy
     response.close()
@@ -490,7 +490,7 @@ def test_another_protocol(serve):
 def test_an_answer_that_is_cut_off_is_truncated(serve, answer: Sequence[Step], given: bytes):
     response = send(serve(answer).url)
     blocks: list[bytes] = []
-    with pytest.raises(Failure) as cut:
+    with pytest.raises(ContextopsError) as cut:
         blocks.extend(response.blocks())
     assert cut.value.status == 18
     assert b"".join(blocks) == given
@@ -502,7 +502,7 @@ def test_what_came_before_the_end_is_given_first(serve):
     response = send(serve([HEAD, TOKEN, TOKEN, CLOSE]).url)
     assert none_left(), "all that came waits for its reader"
     blocks: list[bytes] = []
-    with pytest.raises(Failure):
+    with pytest.raises(ContextopsError):
         blocks.extend(response.blocks())
     assert b"".join(blocks) == b"data: token\n\n" * 2
     response.close()
@@ -520,7 +520,7 @@ def test_what_came_before_the_end_is_given_first(serve):
 def test_a_body_that_is_misframed_is_a_bad_response(serve, chunks: bytes):
     response = send(serve([HEAD, b"3\r\none\r\n", chunks, 0.05]).url)
     blocks: list[bytes] = []
-    with pytest.raises(Failure) as bad:
+    with pytest.raises(ContextopsError) as bad:
         blocks.extend(response.blocks())
     assert bad.value.status == 8
     assert b"".join(blocks).startswith(b"one")
@@ -627,7 +627,7 @@ def test_an_end_under_tls_is_no_matter_of_certificates(serve, certificates, step
     ],
 )
 def test_a_route_that_cannot_be_used_is_said_at_once(setting: str, value: Any, word: str):
-    with pytest.raises(ConfigFailure) as failed:
+    with pytest.raises(ConfigError) as failed:
         Transport("https://there.example", Route(**{setting: value}), connect=1, write=1)
     assert word in failed.value.remedy
     assert "secret" not in failed.value.message
@@ -745,7 +745,7 @@ def test_closing_a_whole_answer_hangs_up_on_nobody(serve):
     assert not server.hung_up.is_set()
 
 
-class Interrupted(Exception):
+class AlarmError(Exception):
     """What the alarm raises."""
 
 
@@ -753,7 +753,7 @@ class Interrupted(Exception):
 @pytest.mark.parametrize("where", ["connecting", "before the head", "in the body"])
 def test_an_interrupt_is_never_late(serve, deaf, where: str):
     def interrupt(*_: object) -> None:
-        raise Interrupted
+        raise AlarmError
 
     server = serve(
         in_turn([HOLD] if where == "before the head" else [HEAD, TOKEN, HOLD]),
@@ -762,7 +762,7 @@ def test_an_interrupt_is_never_late(serve, deaf, where: str):
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, LIMIT)
-        with ending_at(), pytest.raises(Interrupted):
+        with ending_at(), pytest.raises(AlarmError):
             got(deaf if where == "connecting" else server.url, connect=0.25)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

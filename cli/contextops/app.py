@@ -12,9 +12,9 @@ import typer
 
 from contextops import __version__
 from contextops.commands import SUMMARIES, Loading
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import PROFILE
-from contextops.errors import INTERNAL, Failure, Signalled, UsageFailure
+from contextops.errors import INTERNAL, ContextopsError, SignalInterrupt, UsageError
 from contextops.output.printer import Printer
 
 
@@ -31,7 +31,7 @@ class Root(Loading):
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
         """Parse the flags before the subcommand."""
-        runtime = Runtime()
+        runtime = Context()
         with _boundary(runtime):
             return super().make_context(info_name, args, parent, **{"obj": runtime, **extra})
 
@@ -45,11 +45,11 @@ class Root(Loading):
 
 
 @contextmanager
-def _boundary(runtime: Runtime) -> Iterator[None]:
+def _boundary(runtime: Context) -> Iterator[None]:
     """Turn what was raised into a line on stderr and a status; the only place that does."""
     try:
         yield
-    except Signalled as death:
+    except SignalInterrupt as death:
         raise typer.Exit(death.status) from None
     except Exception as error:
         if isinstance(error, (typer.Exit, typer.Abort)):
@@ -59,14 +59,14 @@ def _boundary(runtime: Runtime) -> Iterator[None]:
 
 def _is_parsers(error: Exception) -> bool:
     """Tell a usage error, whose form is Typer's; its base class is public in none of 0.26-0.28."""
-    return getattr(error, "exit_code", None) == UsageFailure.status
+    return getattr(error, "exit_code", None) == UsageError.status
 
 
 def _reported(error: Exception, printer: Printer) -> int:
     if _is_parsers(error):
         printer.parsers_error(_as_typer_tells(error))
-        return UsageFailure.status
-    if isinstance(error, Failure):
+        return UsageError.status
+    if isinstance(error, ContextopsError):
         printer.error(error)
         return error.status
     printer.bug(_where(error))
@@ -140,6 +140,6 @@ def _die_tidily(name: str) -> None:
         return
 
     def unwind(received: int, _frame: Any) -> None:
-        raise Signalled(signal.Signals(received))
+        raise SignalInterrupt(signal.Signals(received))
 
     signal.signal(signum, unwind)

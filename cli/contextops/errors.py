@@ -1,7 +1,7 @@
 """What can go wrong on purpose, and the exit status that tells it.
 
 The numbers are frozen: scripts read them. Where curl has one, it is curl's, else gh's.
-A death by a signal is no failure: see ``Signalled``.
+A death by a signal is no failure: see ``SignalInterrupt``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Partial(BaseException):
         self._made, self._make = response, None
 
 
-class Failure(_Partial, Exception):
+class ContextopsError(_Partial, Exception):
     """Say in one line what failed, why, and what to do next.
 
     ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any may hold text of a
@@ -83,103 +83,103 @@ def reason(error: OSError | ValueError) -> str:
     return text[:1].lower() + text[1:]
 
 
-class UsageFailure(Failure):
+class UsageError(ContextopsError):
     """Report flags or arguments that cannot be meant."""
 
     status, code = 2, "usage"
 
 
-class ConfigFailure(Failure):
+class ConfigError(ContextopsError):
     """Report settings that cannot be used."""
 
     status, code = 3, "config"
 
 
-class AuthFailure(Failure):
+class AuthError(ContextopsError):
     """Report a missing key, or one that the server refuses."""
 
     status, code = 4, "auth"
 
 
-class ModelNotFound(Failure):
+class ModelNotFoundError(ContextopsError):
     """Report a model that the server does not offer."""
 
     status, code = 5, "model_not_found"
 
 
-class Unreachable(Failure):
+class UnreachableError(ContextopsError):
     """Report that nobody answered."""
 
     status, code = 7, "unreachable"
 
 
-class BadResponse(Failure):
+class BadResponseError(ContextopsError):
     """Report an answer that is not of this API."""
 
     status, code = 8, "bad_response"
 
 
-class NoMatch(Failure):
+class NoMatchError(ContextopsError):
     """Report an answer that is not of the form asked for."""
 
     status, code = 12, "no_match"
 
 
-class Truncated(Failure):
-    """Report an answer that is not proved complete."""
+class TruncatedError(ContextopsError):
+    """Report an answer that is not complete."""
 
     status, code = 18, "truncated"
 
 
-class Rejected(Failure):
+class RejectedError(ContextopsError):
     """Report a request that the server will not have."""
 
     status, code = 22, "rejected"
 
 
-class OutputFailure(Failure):
+class OutputError(ContextopsError):
     """Report that what we have cannot be written."""
 
     status, code = 23, "output"
 
 
-class InputFailure(Failure):
+class InputError(ContextopsError):
     """Report that what we were given cannot be read."""
 
     status, code = 26, "input"
 
 
-class TimedOut(Failure):
+class TimedOutError(ContextopsError):
     """Report that a limit in time ran out."""
 
     status, code = 28, "timeout"
 
 
-class RateLimited(Failure):
+class RateLimitedError(ContextopsError):
     """Report a 429 that outlived the retries."""
 
     status, code = 29, "rate_limited"
 
 
-class ServerFailure(Failure):
+class ServerError(ContextopsError):
     """Report that the server, or its provider, broke."""
 
     status, code = 50, "server_error"
 
 
-class TlsFailure(Failure):
+class TlsError(ContextopsError):
     """Report a certificate or a handshake that failed."""
 
     status, code = 60, "tls"
 
 
-class TooLarge(Failure):
+class TooLargeError(ContextopsError):
     """Report that a limit in size was hit."""
 
     status, code = 63, "too_large"
 
 
-class Signalled(_Partial):
+class SignalInterrupt(_Partial):
     """End the process by ``signum``, once what there is has been kept.
 
     Not an ``Exception``: nothing that handles failures may swallow it. ``response`` is the part of

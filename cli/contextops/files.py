@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from contextops.errors import ConfigFailure, OutputFailure, reason
+from contextops.errors import ConfigError, OutputError, reason
 
 if sys.platform == "win32":
     import msvcrt
@@ -125,7 +125,7 @@ def _take(descriptor: int, lock: Path, deadline: float, wait: float) -> None:
     pause = _POLL_FIRST
     while not _is_taken(descriptor):
         if time.monotonic() >= deadline:
-            raise ConfigFailure(
+            raise ConfigError(
                 f"cannot lock {lock}",
                 f"another process has held it for {wait:g} s",
                 "let that process end, then repeat the command",
@@ -201,7 +201,7 @@ def remove(path: Path, wait: float = LOCK_WAIT) -> None:
             with suppress(FileNotFoundError):
                 system.unlink(target)
         except OSError as error:
-            raise OutputFailure(f"cannot remove {path}", reason(error)) from None
+            raise OutputError(f"cannot remove {path}", reason(error)) from None
         with suppress(OSError):
             system.unlink(_beside(target, ".lock"))
 
@@ -223,7 +223,7 @@ class PartFile:
     """Write beside a file, in ``FILE.part``, and take its place once all of it is there.
 
     What was begun and never kept stays in ``FILE.part``. What is no regular file (a pipe, a
-    device) is written directly. Raises ``OutputFailure``.
+    device) is written directly. Raises ``OutputError``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -375,7 +375,7 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputFailure(
+        raise OutputError(
             f"cannot write {path}",
             reason(error),
             "make room or give permission there, then repeat the command",

@@ -36,7 +36,7 @@ LIMIT = 600.0
 ROUNDS_OF_GROWTH = 3
 
 
-class Broken(Exception):
+class ProgramError(Exception):
     """A program did not do what it was asked for."""
 
 
@@ -95,10 +95,10 @@ class Bench:
         argv = scenario.argv(program, place) or []
         cost = self._measure(program, place, argv, scenario.piped)
         if scenario.proof not in (self._folder / "stdout").read_text():
-            raise Broken(f"did not print {scenario.proof!r}: {_last_line(self._folder)}")
+            raise ProgramError(f"did not print {scenario.proof!r}: {_last_line(self._folder)}")
         sent = self._sent()
         if scenario.posts and sent < 0:
-            raise Broken("did not ask the server")
+            raise ProgramError("did not ask the server")
         return cost._replace(sent=sent)
 
     def _place(self, home: Path, scenario: Scenario) -> Place:
@@ -138,7 +138,7 @@ def feeding(file: Path, size: int) -> Iterator[int]:
 
 
 def measure(argv: Sequence[str], variables: Mapping[str, str], source: int, folder: Path) -> Cost:
-    """Run a command through measure.py; raises ``Broken`` where it fails or takes too long."""
+    """Run a command through measure.py; raises ``ProgramError`` where it fails or is too slow."""
     told = folder / "cost"
     helper = [sys.executable, "-I", "-S", str(HERE / "measure.py"), str(told), *argv]
     with (
@@ -157,13 +157,13 @@ def measure(argv: Sequence[str], variables: Mapping[str, str], source: int, fold
         try:
             running.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            raise Broken(f"took more than {LIMIT:g} s") from None
+            raise ProgramError(f"took more than {LIMIT:g} s") from None
         finally:
             if running.returncode is None:
                 os.killpg(running.pid, signal.SIGKILL)
     status, cpu, wall, peak = told.read_text().split()
     if status != "0":
-        raise Broken(f"ended with status {status}: {_last_line(folder)}")
+        raise ProgramError(f"ended with status {status}: {_last_line(folder)}")
     return Cost(float(cpu), float(wall), int(peak))
 
 
@@ -187,7 +187,7 @@ def compare(
                 home = homes[program]
                 if home is not None:
                     costs.setdefault(program.name, []).append(bench.run(program, scenario, home))
-            except (Broken, OSError, subprocess.SubprocessError) as failure:
+            except (ProgramError, OSError, subprocess.SubprocessError) as failure:
                 absent.append(f"{program.name}, {scenario.title}: {failure}")
                 costs.pop(program.name, None)
                 homes[program] = None

@@ -57,7 +57,7 @@ def serving() -> Iterator[str]:
         process.stdin.close()
 
 
-class Lines(io.RawIOBase):
+class StdinLines(io.RawIOBase):
     """Give a line a read, and note the CPU that was used when it was asked for."""
 
     def __init__(self, turns: int) -> None:
@@ -81,7 +81,7 @@ def piped(turns: int, *argv: str) -> list[float]:
 
     # As in a process of its own: see __main__.
     gc.set_threshold(500_000)
-    lines = Lines(turns)
+    lines = StdinLines(turns)
     before, sys.stdin = sys.stdin, io.TextIOWrapper(lines)  # type: ignore[type-var]
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
@@ -95,7 +95,7 @@ def looped(turns: int) -> list[float]:
     """Have the turns with a function for a model and give the CPU seconds of each."""
     from contextops.api.completion import Done, Text
     from contextops.chat import render
-    from contextops.chat.inputs import Lines as StandardInput
+    from contextops.chat.inputs import StdinLines as StandardInput
     from contextops.chat.session import Conversation
     from contextops.output.printer import Printer
     from contextops.repl.dialogue import Dialogue
@@ -115,7 +115,7 @@ def looped(turns: int) -> list[float]:
         deliver=render.text,
     )
     gc.set_threshold(500_000)
-    lines = Lines(turns)
+    lines = StdinLines(turns)
     before, sys.stdin = sys.stdin, io.TextIOWrapper(lines)  # type: ignore[type-var]
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123

@@ -13,10 +13,10 @@ import pytest
 
 from contextops.api.client import Client
 from contextops.commands import chat_repl
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.config import profile
 from contextops.config.profile import state_folder
-from contextops.errors import AuthFailure
+from contextops.errors import AuthError
 from contextops.output.printer import Printer
 from shapes import KEY, OpenWebUI, chunk, stream
 
@@ -205,8 +205,8 @@ def test_the_key_is_in_no_output(run, server):
 def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"touch {tmp_path}/ran")
     client = Client(profile.resolve({}), note=print)
-    with pytest.raises(AuthFailure):
-        client.in_passing(1.0)
+    with pytest.raises(AuthError):
+        client.background(1.0)
     assert not (tmp_path / "ran").exists()
 
 
@@ -221,7 +221,7 @@ def test_the_key_is_known_before_the_first_word(run, server, monkeypatch):
 
 def test_a_command_gives_the_key_when_it_is_needed(monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"printf {KEY}")
-    runtime = Runtime()
+    runtime = Context()
     chat_repl._hide_key(runtime)
     assert not chat_repl._knows_key(runtime)
     runtime.profile.key.read()
@@ -231,8 +231,8 @@ def test_a_command_gives_the_key_when_it_is_needed(monkeypatch):
 def test_each_key_that_is_typed_does_not_wait_for_the_models(monkeypatch):
     """Whose list is slow: only the first does, for a moment."""
     is_listed = threading.Event()
-    monkeypatch.setattr(chat_repl._Around, "_ask_in_passing", lambda _: is_listed.wait(10))
-    around = chat_repl._Around(Runtime())
+    monkeypatch.setattr(chat_repl._Around, "_ask_in_background", lambda _: is_listed.wait(10))
+    around = chat_repl._Around(Context())
     started = time.monotonic()
     for _ in range(20):
         assert around.models_by_now() == []

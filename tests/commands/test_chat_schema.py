@@ -1,4 +1,4 @@
-"""``contextops chat send --schema``: JSON of one form on stdout, proved and checked, or nothing."""
+"""``contextops chat send --schema``: JSON of one form on stdout, checked, or nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from contextops import files
-from contextops.errors import OutputFailure
+from contextops.errors import OutputError
 from shapes import (
     DONE,
     OpenWebUI,
@@ -210,7 +210,7 @@ def test_what_is_not_whole_is_not_printed_though_it_fits(
 
 def test_an_answer_that_cannot_be_kept_is_printed_all_the_same(run, serve, exported, monkeypatch):
     def full(*_):
-        raise OutputFailure("cannot write", "no space left")
+        raise OutputError("cannot write", "no space left")
 
     monkeypatch.setattr(files, "append", full)
     exported(serve(saying(FITS)))

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from contextops import files
-from contextops.errors import OutputFailure
+from contextops.errors import OutputError
 from server import HOLD
 from shapes import DONE, VERSIONS, OpenWebUI, chunk, completion, json_answer, reply, stream
 
@@ -357,7 +357,7 @@ def test_calls_that_cannot_be_kept_come_out_all_the_same(
     run, serve, exported, monkeypatch, arguments, status
 ):
     def full(*_):
-        raise OutputFailure("cannot write", "no space left")
+        raise OutputError("cannot write", "no space left")
 
     monkeypatch.setattr(files, "append", full)
     exported(serve(calling(piece(0, "f", arguments, id="a"))))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from certificates import Certificates
-from contextops.errors import ConfigFailure, Failure, ModelNotFound
+from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
 from faults.launcher import Job, Launcher
 from server import Answer, Request, Server, deaf, refusing
 from shapes import CREATED, KEY
@@ -303,7 +303,7 @@ def _as_array(outcome: Outcome, stdout: bytes, _error: Any) -> None:
     assert stdout == compact(list(entries)) + b"\n"
 
 
-_CODES = {kind.status: kind.code for kind in Failure.__subclasses__()}
+_CODES = {kind.status: kind.code for kind in ContextopsError.__subclasses__()}
 
 
 def _checked(outcome: Outcome) -> Outcome:
@@ -314,9 +314,9 @@ def _checked(outcome: Outcome) -> Outcome:
 
 
 def _as_verdicts(outcome: Outcome, stdout: bytes, _error: Any) -> None:
-    if outcome.status == ConfigFailure.status:
+    if outcome.status == ConfigError.status:
         assert stdout == b""
-    elif outcome.status == ModelNotFound.status:
+    elif outcome.status == ModelNotFoundError.status:
         assert stdout == b"missing *\n"
     elif outcome.status:
         assert stdout == f"unknown * {_CODES[outcome.status]}\n".encode()

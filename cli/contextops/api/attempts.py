@@ -12,8 +12,16 @@ from contextops.api import error_responses as refusal
 from contextops.api import retry
 from contextops.api.timeouts import Deadlines
 from contextops.api.transport import Request, Response, Transport
-from contextops.config.settings import origin_of, presentable_header
-from contextops.errors import BadResponse, Failure, TimedOut, TooLarge, Truncated, Unreachable
+from contextops.config.settings import origin_of
+from contextops.errors import (
+    BadResponseError,
+    ContextopsError,
+    TimedOutError,
+    TooLargeError,
+    TruncatedError,
+    UnreachableError,
+)
+from contextops.secrets import masked_header
 
 MAX_ERROR_BODY = 64 << 10
 """Bytes of an error's body that are read; the rest says nothing new."""
@@ -37,11 +45,11 @@ class Settled(NamedTuple):
     response: Response
     attempts: int
     begun: float
-    refusal: Failure | None = None
+    refusal: ContextopsError | None = None
     body: bytes = b""
 
 
-class Attempts:
+class Retrier:
     """Try a request so often as the profile allows, with a note for every wait."""
 
     def __init__(
@@ -66,7 +74,7 @@ class Attempts:
             try:
                 response = self._transport.send(request, deadlines)
                 self._detail_response(response, deadlines)
-            except Unreachable as failure:
+            except UnreachableError as failure:
                 if self._waits(failure, retry.own_delay(attempt), attempt, deadlines):
                     continue
                 raise
@@ -86,12 +94,12 @@ class Attempts:
     def _detail_request(self, request: Request) -> None:
         self._detail(f"> {request.method} {request.url}")
         for name, value in request.headers.items():
-            self._detail(f"> {name}: {presentable_header(name, value)}")
+            self._detail(f"> {name}: {masked_header(name, value)}")
 
     def _detail_response(self, response: Response, deadlines: Deadlines) -> None:
         self._detail(f"< {response.status} after {deadlines.elapsed * 1000:.0f} ms")
         for name, value in response.headers.items():
-            self._detail(f"< {name}: {presentable_header(name, value)}")
+            self._detail(f"< {name}: {masked_header(name, value)}")
 
     def _tries_again(self, request: Request, settled: Settled, deadlines: Deadlines) -> bool:
         status = refusal.status_meant(settled.response.status, settled.body)
@@ -101,7 +109,9 @@ class Attempts:
         delay = retry.own_delay(settled.attempts) if asked is None else asked
         return self._waits(settled.refusal, delay, settled.attempts, deadlines)
 
-    def _waits(self, failure: Failure, delay: float, attempt: int, deadlines: Deadlines) -> bool:
+    def _waits(
+        self, failure: ContextopsError, delay: float, attempt: int, deadlines: Deadlines
+    ) -> bool:
         """Wait for the next attempt; not where that is one too many, or too long."""
         if attempt > self._retries or delay > retry.MAX_WAIT or not deadlines.allow(delay):
             return False
@@ -111,12 +121,12 @@ class Attempts:
 
 
 def read(response: Response, limit: int, start: bytes = b"") -> bytes:
-    """Read a body whole, after its ``start``; raises ``TooLarge`` beyond ``limit`` bytes."""
+    """Read a body whole, after its ``start``; raises ``TooLargeError`` beyond ``limit`` bytes."""
     body = bytearray()
     for block in chain([start], response.blocks()):
         body += block
         if len(body) > limit:
-            raise TooLarge(
+            raise TooLargeError(
                 "the answer is too large", f"more than {limit} bytes", "raise max_body if need be"
             )
     return bytes(body)
@@ -137,7 +147,7 @@ def _error_body(response: Response) -> bytes:
             body += block
             if len(body) > MAX_ERROR_BODY:
                 break
-    except (Truncated, TimedOut, BadResponse):
+    except (TruncatedError, TimedOutError, BadResponseError):
         pass
     return bytes(body[:MAX_ERROR_BODY])
 

@@ -15,33 +15,34 @@ from typing import Any, TypeVar
 
 from contextops import strict_json
 from contextops.api import error_responses, model_ids
-from contextops.api.attempts import Attempts, Note, Settled, ignore, read
+from contextops.api.attempts import Note, Retrier, Settled, ignore, read
 from contextops.api.completion import Answer, Done, Piece
 from contextops.api.sse import Parser
 from contextops.api.timeouts import METADATA_MAX_TIME, Deadlines
 from contextops.api.transport import Body, Request, Response, Route, Transport
 from contextops.config.profile import Profile
-from contextops.config.settings import SETTINGS, is_secret_name, presentable_header
+from contextops.config.settings import SETTINGS
 from contextops.errors import (
-    AuthFailure,
-    BadResponse,
-    ConfigFailure,
-    Failure,
-    InputFailure,
-    ModelNotFound,
-    Rejected,
-    ServerFailure,
-    Signalled,
-    TimedOut,
-    Truncated,
-    Unreachable,
-    UsageFailure,
+    AuthError,
+    BadResponseError,
+    ConfigError,
+    ContextopsError,
+    InputError,
+    ModelNotFoundError,
+    RejectedError,
+    ServerError,
+    SignalInterrupt,
+    TimedOutError,
+    TruncatedError,
+    UnreachableError,
+    UsageError,
 )
+from contextops.secrets import is_secret_name, masked_header
 
 _CHAT = "chat/completions"
 
 Json = Any
-Ended = TypeVar("Ended", Failure, Signalled)
+Ended = TypeVar("Ended", ContextopsError, SignalInterrupt)
 
 
 class Client:
@@ -84,9 +85,7 @@ class Client:
         self._transport = Transport(
             self._base_url, route, connect=profile.connect_timeout, write=profile.idle_timeout
         )
-        self._attempts = Attempts(
-            self._transport, retries=profile.retries, note=note, detail=detail
-        )
+        self._attempts = Retrier(self._transport, retries=profile.retries, note=note, detail=detail)
         self._detail = detail
 
     def begin(self, max_time: float | None = None) -> None:
@@ -98,16 +97,16 @@ class Client:
         if max_time is not None:
             self._max_time = max_time
 
-    def in_passing(self, max_time: float) -> Client:
+    def background(self, max_time: float) -> Client:
         """Give a client like this one for what nobody waits for: one try, and not a word.
 
-        Raises ``AuthFailure`` where a command has yet to give the key: it may ask its owner.
+        Raises ``AuthError`` where a command has yet to give the key: it may ask its owner.
         """
         key = self._profile.key
         if self._key is None and key is not None and key.runs_command:
-            raise AuthFailure("no key yet")
+            raise AuthError("no key yet")
         other = copy.copy(self)
-        other._attempts = Attempts(self._transport, retries=0, note=ignore)  # noqa: SLF001 - it is one of us
+        other._attempts = Retrier(self._transport, retries=0, note=ignore)  # noqa: SLF001 - it is one of us
         other._detail = ignore  # noqa: SLF001 - same
         other.begin(max_time)
         return other
@@ -128,7 +127,7 @@ class Client:
         return _models(document, url)
 
     def only_model(self) -> str:
-        """Name the only model that the server lists; raises ``ConfigFailure`` naming them all."""
+        """Name the only model that the server lists; raises ``ConfigError`` naming them all."""
         ids = [model["id"] for model in self.models()]
         if len(ids) == 1:
             return str(ids[0])
@@ -136,7 +135,7 @@ class Client:
         if not ids:
             # To name one would be of no use to whom none is granted.
             remedy = "ask one for access"
-        raise ConfigFailure("no model chosen", model_ids.offer(ids), remedy)
+        raise ConfigError("no model chosen", model_ids.offer(ids), remedy)
 
     def chat(
         self, body: Mapping[str, Json], *, allow_truncated: bool = False, whole: bool = False
@@ -144,8 +143,8 @@ class Client:
         """Send one request and give the pieces of the answer as they come, ``Done`` last.
 
         ``body`` is that of ``POST /chat/completions``, with ``model`` and ``messages``. With
-        ``whole`` no limit of tokens may have cut the answer, not even the caller's. Whatever
-        goes wrong is raised as a ``Failure`` whose ``response`` is what there is of an answer.
+        ``whole`` no limit of tokens may have cut the answer, not even the caller's. Errors
+        are a ``ContextopsError`` whose ``response`` is the part of the answer that arrived.
         """
         request = self._request("POST", self.url_of(_CHAT), _Encoded(body))
         self._check_size(request)
@@ -165,15 +164,15 @@ class Client:
                 limit_is_callers=_sets_limit(body) and not whole,
                 allow_truncated=allow_truncated and not whole,
             )
-        except error_responses.UnclearAuth as failure:
+        except error_responses.AmbiguousAuthError as failure:
             raise self._judged(failure) from None
-        except ModelNotFound as failure:
+        except ModelNotFoundError as failure:
             raise self._with_offer(failure, str(body["model"])) from None
         except KeyboardInterrupt:
-            raise self._with_part(Signalled(SIGINT), answer, about, deadlines) from None
-        except Signalled as death:
+            raise self._with_part(SignalInterrupt(SIGINT), answer, about, deadlines) from None
+        except SignalInterrupt as death:
             raise self._with_part(death, answer, about, deadlines) from None
-        except Failure as failure:
+        except ContextopsError as failure:
             raise self._with_part(failure, answer, about, deadlines) from None
         first, total = about["first_token_ms"], _ms(deadlines.elapsed)
         self._detail(f"* first word after {first or 0} ms, all of it after {total} ms")
@@ -187,7 +186,7 @@ class Client:
         """
         try:
             return self._first_token(model, max_tokens=1)
-        except Rejected as failure:
+        except RejectedError as failure:
             # OpenAI's reasoning models know the limit by another name, and want some room for it.
             if failure.http_status != 400 or "max_tokens" not in failure.why:
                 raise
@@ -209,10 +208,12 @@ class Client:
                     deadlines.token()
                 seconds = (first or time.monotonic()) - settled.begun
             answer.require_whole(limit_is_callers=True, allow_truncated=True)
-        except (error_responses.UnclearAuth, ModelNotFound) as failure:
+        except (error_responses.AmbiguousAuthError, ModelNotFoundError) as failure:
             raise self._explained(failure, body) from None
         if not (first or answer.is_finished):
-            raise BadResponse("the server gave no answer of this API", "it has no choice in it")
+            raise BadResponseError(
+                "the server gave no answer of this API", "it has no choice in it"
+            )
         return seconds
 
     @contextmanager
@@ -280,7 +281,7 @@ class Client:
     def _check_size(self, request: Request) -> None:
         size, limit = len(request.body or b""), self._profile.max_prompt
         if size > limit:
-            raise InputFailure(
+            raise InputError(
                 "the prompt is too large", f"{size} bytes of {limit} allowed", "raise max_prompt"
             )
 
@@ -288,11 +289,11 @@ class Client:
         """Send a request; tell a newcomer, who has set no server yet, how to go on."""
         try:
             return self._attempts.settle(request, deadlines)
-        except Unreachable as failure:
+        except UnreachableError as failure:
             if self._profile.origins.get("base_url") != "default":
                 raise
             remedy = "set yours with 'contextops config set base_url URL', or try --local"
-            raise Unreachable(failure.what, failure.why, remedy) from None
+            raise UnreachableError(failure.what, failure.why, remedy) from None
 
     @contextmanager
     def _succeeded(self, request: Request, deadlines: Deadlines) -> Iterator[Settled]:
@@ -305,16 +306,16 @@ class Client:
         finally:
             settled.response.close()
 
-    def _explained(self, failure: Failure, body: bytes | None) -> Failure:
+    def _explained(self, failure: ContextopsError, body: bytes | None) -> ContextopsError:
         """Say more of a refusal: whose key it is about, which models there are."""
-        if isinstance(failure, error_responses.UnclearAuth):
+        if isinstance(failure, error_responses.AmbiguousAuthError):
             return self._judged(failure)
-        if isinstance(failure, ModelNotFound):
+        if isinstance(failure, ModelNotFoundError):
             with suppress(ValueError, KeyError, TypeError):
                 return self._with_offer(failure, str(strict_json.loads(body or b"")["model"]))
         return failure
 
-    def _judged(self, failure: error_responses.UnclearAuth) -> Failure:
+    def _judged(self, failure: error_responses.AmbiguousAuthError) -> ContextopsError:
         """Tell a provider's 401 from our own: a key that lists models is good.
 
         Only Open WebUI passes on what its providers say; elsewhere a 401 is always our key's.
@@ -323,7 +324,7 @@ class Client:
             return failure
         try:
             self.models()
-        except Failure:
+        except ContextopsError:
             return failure
         return failure.as_providers()
 
@@ -336,13 +337,13 @@ class Client:
             ended.keep(lambda: answer.response(whole))
         return ended
 
-    def _with_offer(self, failure: ModelNotFound, wanted: str) -> ModelNotFound:
+    def _with_offer(self, failure: ModelNotFoundError, wanted: str) -> ModelNotFoundError:
         """Add which models there are, the nearest names first."""
         try:
             ids = [model["id"] for model in self.models()]
-        except Failure:
+        except ContextopsError:
             return failure
-        return ModelNotFound(
+        return ModelNotFoundError(
             f"the server has no model {wanted}",
             failure.why,
             model_ids.hint(wanted, ids),
@@ -359,7 +360,9 @@ class Client:
         blocks = response.blocks()
         start = _start(blocks)
         if not start.strip():
-            raise BadResponse(f"{url} answered with nothing", f"status {response.status}, no body")
+            raise BadResponseError(
+                f"{url} answered with nothing", f"status {response.status}, no body"
+            )
         if _is_stream(response, start):
             yield from self._streamed(start, blocks, answer, deadlines)
         else:
@@ -373,14 +376,14 @@ class Client:
         block: bytes | None = start
         while block is not None and not answer.done:
             yield from answer.take(parser.feed(block))
-            if answer.is_proved:
-                deadlines.proved()
+            if answer.is_complete:
+                deadlines.completed()
             try:
                 block = None if answer.done else next(blocks, None)
-            except (TimedOut, Truncated, BadResponse):
+            except (TimedOutError, TruncatedError, BadResponseError):
                 # There are servers that end with "data: [DONE]" and no line end.
                 yield from answer.take(parser.close(), at_end=True)
-                if answer.is_proved:
+                if answer.is_complete:
                     return
                 raise
         yield from answer.take(parser.close(), at_end=True)
@@ -394,7 +397,7 @@ def curl_command(profile: Profile, body: Mapping[str, Json]) -> str:
     import shlex
 
     if profile.is_local:
-        raise UsageFailure(
+        raise UsageError(
             "the embedded model has no address for curl",
             "it runs for one command only",
             "start it with: contextops serve",
@@ -404,9 +407,9 @@ def curl_command(profile: Profile, body: Mapping[str, Json]) -> str:
         lines.append('-H "Authorization: Bearer $CONTEXTOPS_API_KEY"')
     headers = _merged({"Content-Type": "application/json"}, profile.headers)
     for name, value in headers.items():
-        lines.append(f"-H {shlex.quote(f'{name}: {presentable_header(name, value)}')}")
+        lines.append(f"-H {shlex.quote(f'{name}: {masked_header(name, value)}')}")
     if profile.proxy:
-        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].presentable(profile.proxy))}")
+        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].masked(profile.proxy))}")
     if profile.insecure:
         lines.append("--insecure")
     if profile.ca_bundle:
@@ -446,7 +449,7 @@ class Reply:
             self._deadlines.token()
 
     def body(self) -> bytes:
-        """Read it whole; raises ``TooLarge`` beyond ``max_body``."""
+        """Read it whole; raises ``TooLargeError`` beyond ``max_body``."""
         if self.refusal is not None:
             return self._settled.body
         return read(self._settled.response, self._max_body)
@@ -486,7 +489,7 @@ def _whole(document: Json, answer: Answer, status: int) -> list[Piece]:
         raise error_responses.failure_in(document, status)
     try:
         return answer.take_document(document)
-    except ServerFailure:
+    except ServerError:
         raise error_responses.failure_in(document, status) from None
 
 
@@ -499,7 +502,7 @@ def _require_readable(response: Response, url: str) -> None:
 def _require_uncompressed(response: Response, url: str) -> None:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise BadResponse(
+        raise BadResponseError(
             f"{url} answered with {encoding} compression",
             "none was asked for",
             "check what is between the server and you",
@@ -517,7 +520,9 @@ def _models(document: Json, url: str) -> list[dict[str, Json]]:
         # Taken away: 100,000 of them would be there twice.
         entry = entries.pop()
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-            raise BadResponse(f"{url} lists a model without an id", strict_json.dumps(entry)[:80])
+            raise BadResponseError(
+                f"{url} lists a model without an id", strict_json.dumps(entry)[:80]
+            )
         documented = {name: entry.get(name) for name in ("id", "object", "created", "owned_by")}
         known.setdefault(entry["id"], {**documented, **entry})
     return list(known.values())

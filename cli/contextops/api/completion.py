@@ -1,6 +1,6 @@
 """Events in, pieces of an answer out, and the proof that it is complete.
 
-An answer is proved by a ``finish_reason`` or by ``[DONE]``; a server that was cut off, or whose
+An answer is complete with a ``finish_reason`` or by ``[DONE]``; a server that was cut off, or whose
 provider was, gives neither. The shapes are those of OpenAI's chat completions; what carries no
 ``choices`` (sources, statuses, pings) is passed over.
 """
@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 from contextops import strict_json
 from contextops.api.error_responses import words
 from contextops.api.sse import Event
-from contextops.errors import BadResponse, Failure, ServerFailure, TooLarge, Truncated
+from contextops.errors import (
+    BadResponseError,
+    ContextopsError,
+    ServerError,
+    TooLargeError,
+    TruncatedError,
+)
 
 
 class Text(NamedTuple):
@@ -36,7 +42,7 @@ class ToolCall(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The whole answer, proved; always last. ``response`` is a ``chat.completion`` object."""
+    """The complete answer; always last. ``response`` is a ``chat.completion`` object."""
 
     response: dict[str, Any]
 
@@ -98,7 +104,7 @@ class _Choice:
 class Answer:
     """Put one answer together from what came.
 
-    Keeps no more than ``max_answer`` bytes of it; raises ``TooLarge`` beyond.
+    Keeps no more than ``max_answer`` bytes of it; raises ``TooLargeError`` beyond.
     """
 
     def __init__(self, max_answer: int) -> None:
@@ -119,7 +125,7 @@ class Answer:
         return bool(choices) and all(choice.finish_reason for choice in choices)
 
     @property
-    def is_proved(self) -> bool:
+    def is_complete(self) -> bool:
         """Tell whether the answer is complete; none is that brought an error."""
         return not self._failed and (self.done or self.is_finished)
 
@@ -127,13 +133,13 @@ class Answer:
         """Take events and give the pieces in them, texts that follow each other in one.
 
         ``at_end``: the last event may be cut, which is not the server's fault. Raises
-        ``ServerFailure`` for an error event and ``BadResponse`` for what is no JSON, after the
+        ``ServerError`` for an error event and ``BadResponseError`` for what is no JSON, after the
         pieces before it.
         """
         pieces: list[Piece] = []
         try:
             self._take_events(events, pieces, at_end=at_end)
-        except Failure:
+        except ContextopsError:
             self._failed = True
             yield from pieces
             raise
@@ -152,7 +158,7 @@ class Answer:
                 except ValueError as error:
                     if at_end:
                         break
-                    raise BadResponse(
+                    raise BadResponseError(
                         "the stream has an event that is no JSON", str(error), "see its server"
                     ) from None
                 if isinstance(value, dict):
@@ -184,16 +190,16 @@ class Answer:
             **self._extras,
             **self._document,
             **({"choices": said} if said else {}),
-            "contextops": {**(about or {}), "complete": self.is_proved and not self._is_cut},
+            "contextops": {**(about or {}), "complete": self.is_complete and not self._is_cut},
         }
 
     def require_whole(self, *, limit_is_callers: bool, allow_truncated: bool) -> None:
-        """Raise ``Truncated`` where there is more that did not come, unless that was wanted.
+        """Raise ``TruncatedError`` where there is more that did not come, unless that was wanted.
 
         Of tool calls it never is: a part of what is executed is not some of it.
         """
-        if not self.is_proved:
-            raise Truncated(
+        if not self.is_complete:
+            raise TruncatedError(
                 "the answer was cut off",
                 "the stream ended without saying that it was over",
                 "try again",
@@ -203,12 +209,12 @@ class Answer:
             wanted = allow_truncated or (reason == "length" and limit_is_callers)
             if reason in _CUT_BY and (choice.calls or not wanted):
                 self._is_cut = True
-                raise Truncated(f"the answer is not whole ({reason})", *_CUT_BY[reason])
+                raise TruncatedError(f"the answer is not whole ({reason})", *_CUT_BY[reason])
 
     def _take_chunk(self, chunk: dict[str, Any], pieces: list[Piece]) -> None:
         error = chunk.get("error")
         if error:
-            raise ServerFailure(
+            raise ServerError(
                 "the server failed while it answered",
                 words(strict_json.dumps({"error": error}).encode()),
                 "try again",
@@ -283,7 +289,7 @@ class Answer:
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > self._max_answer:
-            raise TooLarge(
+            raise TooLargeError(
                 "the answer is too long",
                 f"more than {self._max_answer} bytes of text",
                 "raise max_answer if you want it",
@@ -292,7 +298,9 @@ class Answer:
 
 def _require_few(kept: Sized, what: str) -> None:
     if len(kept) >= _MOST:
-        raise TooLarge(f"the answer has too many {what}", f"more than {_MOST}", "ask for fewer")
+        raise TooLargeError(
+            f"the answer has too many {what}", f"more than {_MOST}", "ask for fewer"
+        )
 
 
 def _text(content: Any) -> str:

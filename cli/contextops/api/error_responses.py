@@ -14,14 +14,14 @@ from typing import Any
 from contextops import strict_json
 from contextops.api.retry import asked_delay
 from contextops.errors import (
-    AuthFailure,
-    BadResponse,
-    Failure,
-    ModelNotFound,
-    RateLimited,
-    Rejected,
-    ServerFailure,
-    Unreachable,
+    AuthError,
+    BadResponseError,
+    ContextopsError,
+    ModelNotFoundError,
+    RateLimitedError,
+    RejectedError,
+    ServerError,
+    UnreachableError,
 )
 
 MAX_WORDS = 500
@@ -82,10 +82,10 @@ def _complaint(item: Mapping[str, Any]) -> str:
     return f"{where}: {told}" if where else told
 
 
-class UnclearAuth(AuthFailure):
+class AmbiguousAuthError(AuthError):
     """A 401 in a provider's shape: our key's fault, or that of the server's own at its provider."""
 
-    def as_providers(self) -> Failure:
+    def as_providers(self) -> ContextopsError:
         """Say that it is not about the caller's key."""
         return _provider_failure(self.http_status or 401, self.why)
 
@@ -107,7 +107,7 @@ def _is_providers(body: bytes) -> bool:
     return isinstance(value, dict) and "error" in value and "detail" not in value
 
 
-def failure(status: int, headers: Mapping[str, str], body: bytes, where: str) -> Failure:
+def failure(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ContextopsError:
     """Name the failure that an answer with a status of 300 or more stands for."""
     meant = status_meant(status, body)
     said = words(body) or "it gave no reason"
@@ -124,20 +124,20 @@ def _failure(
     status: int,
     *,
     is_providers: bool,
-) -> Failure:
+) -> ContextopsError:
     if meant >= 500:
         # What is not implemented will not be later.
         remedy = "" if meant == 501 else "try later"
-        return ServerFailure(f"the server failed ({status})", said, remedy, http_status=status)
+        return ServerError(f"the server failed ({status})", said, remedy, http_status=status)
     if 300 <= meant < 400:
         target = headers.get("location", "elsewhere")[:MAX_WORDS]
         to_tls = where.startswith("http:") and target.startswith("https:")
         remedy = USE_TLS if to_tls else _CHECK_URL
-        return BadResponse(
+        return BadResponseError(
             f"{where} redirects", f"{status} to {target}", remedy, http_status=status
         )
     if meant == 429:
-        return RateLimited(
+        return RateLimitedError(
             "too many requests",
             said,
             "wait, or allow more --retries",
@@ -147,20 +147,22 @@ def _failure(
     if meant in (401, 403):
         return _auth_failure(status, said, is_providers=is_providers)
     if meant == 407:
-        return Unreachable(
+        return UnreachableError(
             "cannot reach the server", f"the proxy wants a login: {said}", "check the proxy"
         )
     if re.search(_NO_SUCH_MODEL, said) and meant in (400, 404):
-        return ModelNotFound("the server has no such model", said, http_status=status)
+        return ModelNotFoundError("the server has no such model", said, http_status=status)
     if meant in (404, 405):
-        return BadResponse(
+        return BadResponseError(
             f"{where} is unknown to the server", f"{status}: {said}", _CHECK_URL, http_status=status
         )
     remedy = USE_TLS if re.search(_WANTS_TLS, said) else ""
-    return Rejected(f"the server rejected the request ({status})", said, remedy, http_status=status)
+    return RejectedError(
+        f"the server rejected the request ({status})", said, remedy, http_status=status
+    )
 
 
-def _auth_failure(status: int, said: str, *, is_providers: bool) -> Failure:
+def _auth_failure(status: int, said: str, *, is_providers: bool) -> ContextopsError:
     if "api key is not enabled" in said.lower():
         remedy = (
             "ask an administrator to enable API keys (ENABLE_API_KEYS, and the permission "
@@ -168,12 +170,12 @@ def _auth_failure(status: int, said: str, *, is_providers: bool) -> Failure:
         )
     else:
         remedy = _CHECK_KEY
-    kind = UnclearAuth if is_providers and status == 401 else AuthFailure
+    kind = AmbiguousAuthError if is_providers and status == 401 else AuthError
     return kind(f"the server refuses access ({status})", said, remedy, http_status=status)
 
 
-def _provider_failure(status: int, said: str) -> Failure:
-    return ServerFailure(
+def _provider_failure(status: int, said: str) -> ContextopsError:
+    return ServerError(
         "the provider behind the server refuses the server's own key",
         said,
         "tell its administrator: your key is fine",
@@ -181,13 +183,13 @@ def _provider_failure(status: int, said: str) -> Failure:
     )
 
 
-def failure_in(document: Any, http_status: int = 200) -> Failure:
+def failure_in(document: Any, http_status: int = 200) -> ContextopsError:
     """Name the failure that a JSON document stands for which came as a success but is no answer."""
     said = words(strict_json.dumps(document).encode())
     if isinstance(document, dict) and document.get("error"):
-        return ServerFailure("the server failed", said, "try later", http_status=http_status)
+        return ServerError("the server failed", said, "try later", http_status=http_status)
     if isinstance(document, dict) and document.get("detail"):
-        return Rejected("the server rejected the request", said, http_status=http_status)
+        return RejectedError("the server rejected the request", said, http_status=http_status)
     if isinstance(document, dict) and "task_ids" in document:
         why = "it took the request as a background task"
     elif document is None:
@@ -196,7 +198,7 @@ def failure_in(document: Any, http_status: int = 200) -> Failure:
         why = f"its provider sent broken JSON: {said}"
     else:
         why = f"it answered {said}"
-    return BadResponse(
+    return BadResponseError(
         "the server gave no answer of this API",
         why,
         "see the server's log",
@@ -204,11 +206,11 @@ def failure_in(document: Any, http_status: int = 200) -> Failure:
     )
 
 
-def not_json(where: str, why: str) -> Failure:
+def not_json(where: str, why: str) -> ContextopsError:
     """Say that an answer is not JSON, which it must be."""
-    return BadResponse(f"{where} did not answer with JSON", why, _CHECK_URL)
+    return BadResponseError(f"{where} did not answer with JSON", why, _CHECK_URL)
 
 
-def html(where: str) -> Failure:
+def html(where: str) -> ContextopsError:
     """Say that a web page came: Open WebUI answers every path it does not know with one."""
-    return BadResponse(f"{where} answered with a web page", "no API is there", _CHECK_URL)
+    return BadResponseError(f"{where} answered with a web page", "no API is there", _CHECK_URL)

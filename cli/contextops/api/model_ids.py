@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 
-from contextops.errors import Failure
+from contextops.errors import ContextopsError
 
 PRIVATE = "they are private until an administrator grants access"
 
@@ -89,7 +89,7 @@ def remember(folder: Path, profile: str, ids: Iterable[str]) -> None:
         return
     lines = "".join(f"{each}\n" for each in ids if each.isprintable() and each[:1] not in ("", "-"))
     path = folder / "models" / profile
-    with suppress(Failure, OSError):
+    with suppress(ContextopsError, OSError):
         if path.is_file() and path.read_bytes() == lines.encode():
             # Most lists are the last one: no lock, and nothing to wait for on the disk.
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from contextops.errors import TooLarge
+from contextops.errors import TooLargeError
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -27,7 +27,7 @@ class Parser:
     """Cut a byte stream into events, however it is cut itself.
 
     Takes at most ``max_event`` bytes of data in one event, the names of its lines among them, and
-    raises ``TooLarge`` beyond.
+    raises ``TooLargeError`` beyond.
     """
 
     def __init__(self, max_event: int) -> None:
@@ -96,7 +96,7 @@ class Parser:
 
     def _check(self, more: int) -> None:
         if self._size + more > self._max_event:
-            raise TooLarge(
+            raise TooLargeError(
                 "the answer has too large an event",
                 f"more than {self._max_event} bytes in one server-sent event",
                 "raise max_event if you trust the server",

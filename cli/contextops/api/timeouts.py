@@ -9,18 +9,21 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import Any
 
-from contextops.errors import TimedOut
+from contextops.errors import TimedOutError
 
 METADATA_MAX_TIME = 30.0
 """Seconds for what is no chat, where no ``max_time`` is set: lists of models, checks."""
 
-# Seconds for what may follow a proved answer: the usage, ``[DONE]``.
+SHARE_OF_ONE_ADDRESS = 0.4
+"""The share of the time to connect for one address, so that a dead one leaves some for the next."""
+
+# Seconds for what may follow a complete answer: the usage, ``[DONE]``.
 _REST = 5.0
 
 
 @contextmanager
 def interrupted(limit: float | None, elapsed: float) -> Iterator[None]:
-    """Raise ``TimedOut`` in the midst of work that goes on beyond what is left of a limit.
+    """Raise ``TimedOutError`` in the midst of work that goes on beyond what is left of a limit.
 
     Both in seconds; no limit is None or 0. Only a signal gets into a regular expression: on
     Windows, and in other threads than the main one, there is no limit.
@@ -94,7 +97,7 @@ class Deadlines:
         """Note a sign of work: text, reasoning or a tool call, not a ping."""
         self._enter("idle")
 
-    def proved(self) -> None:
+    def completed(self) -> None:
         """Note that the answer is whole, and only what is told about it can follow."""
         if self._phase != "rest":
             self._enter("rest")
@@ -108,7 +111,7 @@ class Deadlines:
         """Tell whether a wait of so many seconds fits into the whole."""
         return self._whole_end is None or self._clock() + wait < self._whole_end
 
-    def failure(self) -> TimedOut:
+    def failure(self) -> TimedOutError:
         """Say which limit it was that ran out."""
         whole_end, phase_end = self._whole_end, self._phase_end
         if whole_end is not None and (phase_end is None or whole_end <= phase_end):
@@ -135,5 +138,5 @@ class Deadlines:
         self._since = self._clock()
 
 
-def _failure(told: str, limit: float, flag: str) -> TimedOut:
-    return TimedOut("timed out", f"{told} within {limit:g} s", f"allow more with {flag}")
+def _failure(told: str, limit: float, flag: str) -> TimedOutError:
+    return TimedOutError("timed out", f"{told} within {limit:g} s", f"allow more with {flag}")

@@ -22,16 +22,15 @@ import httpx
 
 from contextops import __version__
 from contextops.api.error_responses import MAX_WORDS, USE_TLS
-from contextops.api.timeouts import Deadlines
-from contextops.checks.network import SHARE_OF_ONE_ADDRESS
+from contextops.api.timeouts import SHARE_OF_ONE_ADDRESS, Deadlines
 from contextops.errors import (
-    BadResponse,
-    ConfigFailure,
-    Failure,
-    TimedOut,
-    TlsFailure,
-    Truncated,
-    Unreachable,
+    BadResponseError,
+    ConfigError,
+    ContextopsError,
+    TimedOutError,
+    TlsError,
+    TruncatedError,
+    UnreachableError,
 )
 
 # How far the thread may read ahead of whoever writes to a slow pipe: each byte of it is held
@@ -102,7 +101,7 @@ class Response:
     def blocks(self) -> Iterator[bytes]:
         """Give the body as it comes, all that has come since the last block in one.
 
-        Raises ``TimedOut`` when a deadline passes and ``Truncated`` when it ends too early.
+        Raises ``TimedOutError`` at a deadline and ``TruncatedError`` for an early end.
         """
         while (block := self._exchange.block()) is not None:
             yield block
@@ -142,7 +141,7 @@ class _Head(NamedTuple):
     headers: Mapping[str, str]
 
 
-class _PlainToTls(Exception):
+class _PlainToTlsError(Exception):
     """Plain http was sent to a server that speaks TLS."""
 
 
@@ -216,7 +215,7 @@ class _Exchange:
             return self._server.handle_request(sent)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
             if self._is_direct and not self._closed and _speaks_tls(sent.url):
-                raise _PlainToTls from error
+                raise _PlainToTlsError from error
             raise
 
     @property
@@ -301,8 +300,10 @@ class _Exchange:
         if proxy and self._socket is None and isinstance(error, httpx.ConnectError):
             return _no_connection(error, f"the proxy {_host(proxy)}", "proxy")
         url = self._request.url
-        if isinstance(error, _PlainToTls):
-            return BadResponse(f"{_host(url)} does not speak plain http", "it wants TLS", USE_TLS)
+        if isinstance(error, _PlainToTlsError):
+            return BadResponseError(
+                f"{_host(url)} does not speak plain http", "it wants TLS", USE_TLS
+            )
         return _failure(error, url, has_head=self._has_head)
 
 
@@ -384,13 +385,13 @@ def _explained(origin: str) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise ConfigFailure(
+        raise ConfigError(
             "cannot use the proxy",
             "socks needs a package that is not installed",
             "run: pip install 'httpx[socks]'",
         ) from None
     except (OSError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigFailure(
+        raise ConfigError(
             f"cannot connect to {origin} this way",
             f"{type(error).__name__}: {error}",
             "check ca_bundle, client_cert and proxy ('contextops config list --show-origin')",
@@ -404,14 +405,16 @@ def _failure(error: BaseException, url: str, *, has_head: bool) -> BaseException
     if tls is not None and not has_head:
         return _tls_failure(tls, host)
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut("timed out", f"{host} takes no more of the request", "try again")
+        return TimedOutError("timed out", f"{host} takes no more of the request", "try again")
     if isinstance(error, httpx.ProxyError):
-        return Unreachable("cannot reach the server", f"the proxy says: {error}", "check the proxy")
+        return UnreachableError(
+            "cannot reach the server", f"the proxy says: {error}", "check the proxy"
+        )
     if isinstance(error, httpx.RemoteProtocolError):
         return _protocol_failure(error, url, has_head=has_head)
     if isinstance(error, _UNSENDABLE):
         # Its text quotes headers, the key among them.
-        return ConfigFailure(
+        return ConfigError(
             "cannot send the request",
             "a header or the URL is not valid HTTP",
             "check base_url, the path and the headers",
@@ -434,8 +437,10 @@ def _host(url: str) -> str:
         return "the server"
 
 
-def _cut() -> Failure:
-    return Truncated("the answer was cut off", "the connection broke before its end", "try again")
+def _cut() -> ContextopsError:
+    return TruncatedError(
+        "the answer was cut off", "the connection broke before its end", "try again"
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -444,18 +449,22 @@ def _reason(error: BaseException) -> str:
     return told.lower()
 
 
-def _no_connection(error: BaseException, host: str, setting: str) -> Failure:
+def _no_connection(error: BaseException, host: str, setting: str) -> ContextopsError:
     remedy = f"{setting} ('contextops config get {setting}')"
     if _cause(error, socket.gaierror) is not None:
-        return Unreachable(f"cannot reach {host}", "its name cannot be resolved", f"check {remedy}")
-    return Unreachable(f"cannot reach {host}", _reason(error), f"check that it runs, and {remedy}")
+        return UnreachableError(
+            f"cannot reach {host}", "its name cannot be resolved", f"check {remedy}"
+        )
+    return UnreachableError(
+        f"cannot reach {host}", _reason(error), f"check that it runs, and {remedy}"
+    )
 
 
-def _no_answer(url: str, why: str) -> Failure:
-    return Unreachable(f"no answer from {_host(url)}", why, "try again")
+def _no_answer(url: str, why: str) -> ContextopsError:
+    return UnreachableError(f"no answer from {_host(url)}", why, "try again")
 
 
-def _protocol_failure(error: Exception, url: str, *, has_head: bool) -> Failure:
+def _protocol_failure(error: Exception, url: str, *, has_head: bool) -> ContextopsError:
     # It may quote a header line, however long.
     told = str(error)[:MAX_WORDS]
     if has_head:
@@ -463,27 +472,27 @@ def _protocol_failure(error: Exception, url: str, *, has_head: bool) -> Failure:
         # its types do not.
         if "without sending complete" in told or "unexpectedly closed" in told:
             return _cut()
-        return BadResponse("the answer is no valid HTTP", told, "check what is in between")
+        return BadResponseError("the answer is no valid HTTP", told, "check what is in between")
     if "disconnected without" in str(error):
         return _no_answer(url, "it closed the connection without a word")
-    return BadResponse(
+    return BadResponseError(
         f"{_host(url)} does not speak HTTP as it should",
         told,
         "check scheme (http or https) and port of base_url ('contextops config get base_url')",
     )
 
 
-def _tls_failure(error: BaseException, host: str) -> Failure:
+def _tls_failure(error: BaseException, host: str) -> ContextopsError:
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
-        return TlsFailure(
+        return TlsError(
             f"no TLS with {host}", "it seems to speak plain http", "use http:// in base_url"
         )
     if "CERTIFICATE_REQUIRED" in str(error):
-        return TlsFailure(
+        return TlsError(
             f"no TLS with {host}", "it wants a certificate of yours", "name it with client_cert"
         )
     reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
-    return TlsFailure(
+    return TlsError(
         f"no TLS with {host}",
         str(reason).lower(),
         "check the certificate, or name its authority with ca_bundle",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from contextops import strict_json
-from contextops.errors import InputFailure, UsageFailure, reason
+from contextops.errors import InputError, UsageError, reason
 
 STANDARD_INPUT = "-"
 
@@ -39,7 +39,7 @@ class Sources:
         self._encoding = _known(encoding)
 
     def bytes_of(self, path: str) -> bytes:
-        """Read a file, or standard input for ``-``; raises ``InputFailure``."""
+        """Read a file, or standard input for ``-``; raises ``InputError``."""
         return self._standard_input() if path == STANDARD_INPUT else self._file(path)
 
     def text_of(self, path: str) -> str:
@@ -47,14 +47,14 @@ class Sources:
         return decoded(self.bytes_of(path), name_of(path), self._encoding)
 
     def array_of(self, path: str, items: str) -> list[Any]:
-        """Read a JSON array of such items; raises ``InputFailure`` for what is none."""
+        """Read a JSON array of such items; raises ``InputError`` for what is none."""
         value = self.json_of(path, f"an array of {items}")
         if not isinstance(value, list):
-            raise InputFailure(f"{name_of(path)} is no array of {items}", "it is no JSON array")
+            raise InputError(f"{name_of(path)} is no array of {items}", "it is no JSON array")
         return value
 
     def json_of(self, path: str, wanted: str) -> Any:
-        """Read JSON, which is UTF-8 whatever text is in; raises ``InputFailure`` for what is none.
+        """Read JSON, which is UTF-8 whatever text is in; raises ``InputError`` for what is none.
 
         ``wanted`` says what it should be.
         """
@@ -63,30 +63,30 @@ class Sources:
         try:
             return strict_json.loads(text)
         except ValueError as error:
-            raise InputFailure(f"{name} is no JSON", str(error), remedy) from None
+            raise InputError(f"{name} is no JSON", str(error), remedy) from None
 
     def _file(self, path: str) -> bytes:
         try:
             with Path(path).open("rb") as stream:
                 return self._read(stream, path)
         except (OSError, ValueError) as error:
-            raise InputFailure(f"cannot read {path}", reason(error), "check the path") from None
+            raise InputError(f"cannot read {path}", reason(error), "check the path") from None
 
     def _standard_input(self) -> bytes:
         if sys.stdin is None:
-            raise InputFailure("cannot read standard input", "it is closed", "use words instead")
+            raise InputError("cannot read standard input", "it is closed", "use words instead")
         try:
             _wait_for_input(self._note)
             return self._read(sys.stdin.buffer, "standard input")
         except OSError as error:
-            raise InputFailure("cannot read standard input", reason(error)) from None
+            raise InputError("cannot read standard input", reason(error)) from None
 
     def _read(self, stream: BinaryIO, name: str) -> bytes:
         data = bytearray()
         for block in _blocks(stream):
             data += block
             if self._limit is not None and len(data) > self._limit:
-                raise InputFailure(
+                raise InputError(
                     f"{name} is too large", f"more than {self._limit} bytes", "raise max_prompt"
                 )
         return bytes(data)
@@ -123,7 +123,7 @@ def _block(descriptor: int) -> bytes:
             select.select([descriptor], [], [])
 
 
-class Lines:
+class StdinLines:
     """Read standard input line by line, each as soon as it is there, of ``limit`` bytes at most."""
 
     def __init__(self, limit: int) -> None:
@@ -136,7 +136,7 @@ class Lines:
     def next(self) -> str:
         """Give the next line without its end.
 
-        Raises ``EOFError`` after the last, and ``InputFailure`` for one that is not UTF-8 or is too
+        Raises ``EOFError`` after the last, and ``InputError`` for one that is not UTF-8 or is too
         long, after which the next can be read.
         """
         line = self._line()
@@ -144,12 +144,12 @@ class Lines:
         name = f"line {self._number} of standard input"
         if len(line) > self._limit:
             why = f"more than {self._limit} bytes"
-            raise InputFailure(f"{name} is too long", why, "raise max_prompt")
+            raise InputError(f"{name} is too long", why, "raise max_prompt")
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
             why = f"byte {line[error.start]:#04x} at offset {error.start}"
-            raise InputFailure(f"{name} is not UTF-8", why, "convert it first") from None
+            raise InputError(f"{name} is not UTF-8", why, "convert it first") from None
         return (text.removeprefix("\ufeff") if self._number == 1 else text).removesuffix("\r")
 
     def _line(self) -> bytes:
@@ -172,7 +172,7 @@ class Lines:
             return _next_block(sys.stdin.buffer)
         except OSError as error:
             self._is_at_end = True
-            raise InputFailure("cannot read standard input", reason(error)) from None
+            raise InputError("cannot read standard input", reason(error)) from None
 
 
 def name_of(path: str) -> str:
@@ -181,20 +181,20 @@ def name_of(path: str) -> str:
 
 
 def decoded(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_ENCODING) -> str:
-    """Read bytes as text, less a BOM; raises ``InputFailure`` with the offset of what is none."""
+    """Read bytes as text, less a BOM; raises ``InputError`` with the offset of what is none."""
     try:
         text = data.decode(encoding)
         if encoding != "utf-8":
             # Some encodings, utf-7 for one, can hold half a character, which has no UTF-8.
             text.encode()
     except UnicodeEncodeError as error:
-        raise InputFailure(f"{name} has half a character", f"character {error.start}") from None
+        raise InputError(f"{name} has half a character", f"character {error.start}") from None
     except UnicodeError as error:
         # Some encodings, idna for one, do not tell the place.
         why = str(error)
         if isinstance(error, UnicodeDecodeError):
             why = f"byte {data[error.start]:#04x} at offset {error.start}"
-        raise InputFailure(
+        raise InputError(
             f"{name} is not {'UTF-8' if encoding == 'utf-8' else encoding}",
             why,
             remedy,
@@ -202,7 +202,7 @@ def decoded(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME
     return text.removeprefix("\ufeff")
 
 
-def is_meant(*, has_words: bool) -> bool:
+def stdin_has_input(*, has_words: bool) -> bool:
     """Tell whether standard input is part of the prompt: a pipe, a socket or a file is.
 
     Beside words, a file that has been read from is not: it is the list that the body of a
@@ -228,7 +228,7 @@ def _known(encoding: str) -> str:
         name = codecs.lookup(encoding).name
         "".encode(name)
     except (LookupError, ValueError):
-        raise UsageFailure(
+        raise UsageError(
             f"no encoding is called {encoding}", remedy="try: --encoding latin-1"
         ) from None
     return name

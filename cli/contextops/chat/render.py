@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from contextops.api.completion import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
 from contextops.chat import tools
-from contextops.errors import Failure, NoMatch, OutputFailure, Signalled
+from contextops.errors import ContextopsError, NoMatchError, OutputError, SignalInterrupt
 from contextops.files import PartFile
 from contextops.output.printer import Printer
 
@@ -79,7 +79,7 @@ def document(pieces: Pieces, printer: Printer) -> Response:
     """Show the whole answer as one document once it is there, or what there is of it."""
     try:
         response = _last(pieces, printer)
-    except (Failure, Signalled) as ended:
+    except (ContextopsError, SignalInterrupt) as ended:
         if ended.response is not None:
             printer.json(ended.response)
         raise
@@ -102,7 +102,7 @@ def ending_lines(printer: Printer) -> Iterator[None]:
     """Let a failure, wherever it comes from, be the last line."""
     try:
         yield
-    except Failure as failure:
+    except ContextopsError as failure:
         error = printer.error_object(failure)
         printer.json_lines([{"type": "error", "error": error, "response": failure.response}])
         raise
@@ -126,9 +126,9 @@ def calls(pieces: Pieces, printer: Printer) -> Response:
                 is_called = True
             else:
                 response = piece.response
-    except OutputFailure as failure:
-        # Only that it could not be kept: the answer itself is proved.
-        if _is_proved(failure.response):
+    except OutputError as failure:
+        # Only that it could not be kept: the answer itself is complete.
+        if _is_complete(failure.response):
             tools.require(failure.response)
             response = failure.response
         raise
@@ -140,7 +140,7 @@ def calls(pieces: Pieces, printer: Printer) -> Response:
 
 def _show_calls(response: Response, said: str, printer: Printer, *, is_called: bool) -> None:
     if is_called:
-        printer.aside(said)
+        printer.stderr_text(said)
         if response:
             printer.json_lines(calls_in(_first(response)))
     elif said or response:
@@ -158,7 +158,7 @@ def first_code(language: str | None) -> Deliver:
         found = markdown_blocks.first_code(text_in(_first(response)), language)
         if found is None:
             kind = f"{language} block" if language else "block of code"
-            raise NoMatch(
+            raise NoMatchError(
                 f"the answer has no {kind}",
                 "nothing was fenced so",
                 "ask for it",
@@ -177,14 +177,14 @@ def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Deliver:
             if not may_call:
                 tools.require_none(response)
             schema.require(response)
-        except NoMatch:
+        except NoMatchError:
             printer.detail(f"* the answer: {text_in(_first(response))}")
             raise
         made = calls_in(_first(response))
         if as_json:
             printer.json(response)
         elif made:
-            printer.aside(text_in(_first(response)))
+            printer.stderr_text(text_in(_first(response)))
             printer.json_lines(made)
         else:
             _print(text_in(_first(response)), printer)
@@ -193,14 +193,14 @@ def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Deliver:
 
 
 def _once_whole(show: Callable[[Response, Printer], None]) -> Deliver:
-    """Show nothing of an answer before all of it is there, and proved."""
+    """Show nothing of an answer before all of it is there, and complete."""
 
     def deliver(pieces: Pieces, printer: Printer) -> Response:
         try:
             response = _last(pieces, printer)
-        except OutputFailure as failure:
-            # Only that it could not be kept: the answer itself is proved.
-            if _is_proved(failure.response):
+        except OutputError as failure:
+            # Only that it could not be kept: the answer itself is complete.
+            if _is_complete(failure.response):
                 show(failure.response, printer)
             raise
         show(response, printer)
@@ -229,9 +229,9 @@ def to_file(printer: Printer, path: Path) -> Iterator[Printer]:
         file.keep()
     except BaseException as ended:
         part = getattr(ended, "response", None)
-        if part and file.is_empty and not (file.is_direct or _is_proved(part)):
+        if part and file.is_empty and not (file.is_direct or _is_complete(part)):
             # What is shown only when it is whole has not been; what broke it off is what is told.
-            with suppress(Failure):
+            with suppress(ContextopsError):
                 writer.write_text(text_in(_first(part)))
         if file.leave():
             printer.note(f"what came of the answer is in {file.part}")
@@ -261,5 +261,5 @@ def _event(piece: Piece) -> dict[str, Any]:
     return {"type": "done", "response": piece.response}
 
 
-def _is_proved(response: Response | None) -> TypeGuard[Response]:
+def _is_complete(response: Response | None) -> TypeGuard[Response]:
     return response is not None and bool(response["contextops"]["complete"])

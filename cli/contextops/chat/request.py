@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextops import strict_json
-from contextops.chat.inputs import STANDARD_INPUT, Sources, is_meant, name_of
+from contextops.chat.inputs import STANDARD_INPUT, Sources, name_of, stdin_has_input
 from contextops.config.settings import parse_parameter
 from contextops.config.template import INPUT, is_name
-from contextops.errors import InputFailure, UsageFailure
+from contextops.errors import InputError, UsageError
 
 Message = dict[str, Any]
 
@@ -24,10 +24,10 @@ _KINDS_OF_IMAGE = {
 
 
 def claims(words: Sequence[str], *paths: str | None) -> bool:
-    """Tell whether one of these is standard input; raises ``UsageFailure`` where two are."""
+    """Tell whether one of these is standard input; raises ``UsageError`` where two are."""
     claimed = [path for path in (*paths, *words[: len(words) == 1]) if path == STANDARD_INPUT]
     if len(claimed) > 1:
-        raise UsageFailure(
+        raise UsageError(
             "standard input is claimed twice", "'-' is given twice", "put one into a file"
         )
     return bool(claimed)
@@ -45,13 +45,13 @@ def gather(
 
     ``-`` as the only word means standard input, a terminal too; ``stdin`` tells whether it is read
     without being named, where it is meant; ``has_more``, whether this would be a prompt without it.
-    Raises ``InputFailure`` for what cannot be read.
+    Raises ``InputError`` for what cannot be read.
     """
     if list(words) == [STANDARD_INPUT]:
         parts = [sources.text_of(STANDARD_INPUT)]
     else:
         parts = [_argument("the prompt", " ".join(words))]
-        if stdin and is_meant(has_words=bool(words or files or has_more)):
+        if stdin and stdin_has_input(has_words=bool(words or files or has_more)):
             parts.append(sources.text_of(STANDARD_INPUT))
     spoken = [(part,) for part in parts if part.strip()]
     shown = [framed(path, sources.text_of(path)) for path in files]
@@ -101,19 +101,19 @@ def _data_url(path: str, data: bytes) -> str:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         kind = "image/webp"
     if kind is None:
-        raise InputFailure(
+        raise InputError(
             f"{path} is no image", "its bytes are no PNG, JPEG, GIF or WebP", "convert it first"
         )
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def read_messages(path: str, sources: Sources) -> list[Message]:
-    """Read a JSON array of messages; raises ``InputFailure`` with the index of a wrong one."""
+    """Read a JSON array of messages; raises ``InputError`` with the index of a wrong one."""
     messages = sources.array_of(path, "messages")
     for index, message in enumerate(messages):
         wrong = fault(message)
         if wrong:
-            raise InputFailure(f"message {index} of {name_of(path)} is no message", wrong)
+            raise InputError(f"message {index} of {name_of(path)} is no message", wrong)
     return messages
 
 
@@ -141,9 +141,9 @@ def _is_part(part: Any) -> bool:
 
 
 def require(prompt: str, *, has_more: bool) -> None:
-    """Refuse to send nothing; raises ``UsageFailure``."""
+    """Refuse to send nothing; raises ``UsageError``."""
     if not prompt.strip() and not has_more:
-        raise UsageFailure(
+        raise UsageError(
             "no prompt",
             "there are no words, and standard input gave none",
             "try: contextops chat send 'Why is the sky blue?'",
@@ -168,42 +168,42 @@ def body(
 def parameters(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
     """Read ``NAME=VALUE`` pairs, whose values are JSON where they parse, and flags of their own.
 
-    Raises ``UsageFailure`` for one parameter in two flags, and for what is no parameter.
+    Raises ``UsageError`` for one parameter in two flags, and for what is no parameter.
     """
     read: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     for pair in typed:
         name, equals, text = _argument("--param", pair).partition("=")
         if not equals or not name:
-            raise UsageFailure("--param is not NAME=VALUE", pair, "try: --param top_p=0.9")
+            raise UsageError("--param is not NAME=VALUE", pair, "try: --param top_p=0.9")
         if name in _OTHER_WAYS:
-            raise UsageFailure(f"--param cannot set {name}", _OTHER_WAYS[name])
+            raise UsageError(f"--param cannot set {name}", _OTHER_WAYS[name])
         if name in read:
-            raise UsageFailure(f"{name} is given twice", "by two flags", "leave one out")
+            raise UsageError(f"{name} is given twice", "by two flags", "leave one out")
         read[name] = parse_parameter(text)
     return read
 
 
 def variables(typed: Sequence[str]) -> dict[str, str]:
-    """Read the ``NAME=VALUE`` pairs that fill a template; raises ``UsageFailure``."""
+    """Read the ``NAME=VALUE`` pairs that fill a template; raises ``UsageError``."""
     read: dict[str, str] = {}
     for pair in typed:
         name, equals, value = _argument("--var", pair).partition("=")
         if not equals or not is_name(name):
             why = f"{pair}: a name is letters, digits and _"
-            raise UsageFailure("--var is not NAME=VALUE", why, "try: --var language=French")
+            raise UsageError("--var is not NAME=VALUE", why, "try: --var language=French")
         if name == INPUT:
-            raise UsageFailure(f"--var cannot set {INPUT}", "it is the prompt", "give it as words")
+            raise UsageError(f"--var cannot set {INPUT}", "it is the prompt", "give it as words")
         if name in read:
-            raise UsageFailure(f"{name} is given twice", "by two --var", "leave one out")
+            raise UsageError(f"{name} is given twice", "by two --var", "leave one out")
         read[name] = value
     return read
 
 
 def require_once(parameters: Mapping[str, Any], **flags: Any) -> None:
-    """Refuse a parameter that a flag of its own sets too; raises ``UsageFailure``."""
+    """Refuse a parameter that a flag of its own sets too; raises ``UsageError``."""
     for name, value in flags.items():
         if value is not None and name in parameters:
-            raise UsageFailure(f"{name} is given twice", "by two flags", "leave one out")
+            raise UsageError(f"{name} is given twice", "by two flags", "leave one out")
 
 
 _OTHER_WAYS = {
@@ -218,7 +218,7 @@ def _argument(what: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InputFailure(
+        raise InputError(
             f"{what} is not UTF-8", f"character {error.start} of the words", "convert it first"
         ) from None
     return text

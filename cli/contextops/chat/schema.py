@@ -15,7 +15,7 @@ from contextops import strict_json
 from contextops.api.completion import Done, Piece, Reasoning, calls_in, is_refusal, text_in
 from contextops.api.timeouts import interrupted
 from contextops.chat.inputs import Sources, name_of
-from contextops.errors import InputFailure, NoMatch, Rejected
+from contextops.errors import InputError, NoMatchError, RejectedError
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -69,15 +69,15 @@ class Schema:
         return {**plain, "messages": _with_order(list(body["messages"]), order)}
 
     def require(self, response: Response) -> None:
-        """Raise ``NoMatch`` where an answer does not fit; tool calls are none.
+        """Raise ``NoMatchError`` where an answer does not fit; tool calls are none.
 
-        Raises ``TimedOut`` where what the request has left of ``max_time`` is not enough: there
-        are patterns that take years.
+        Raises ``TimedOutError`` when the rest of ``max_time`` is not enough: some patterns take
+        years.
         """
         refused = _refusals(response)
         if refused:
             why, remedy = f"it refused: {refused[0]}", "rephrase the prompt"
-            raise NoMatch("the model gave no answer", why, remedy, response=response)
+            raise NoMatchError("the model gave no answer", why, remedy, response=response)
         with interrupted(self._max_time, response["contextops"]["total_ms"] / 1000):
             for text in _answers(response):
                 self._require_text(text, response)
@@ -88,10 +88,10 @@ class Schema:
         try:
             value = strict_json.loads(text)
         except ValueError as error:
-            raise NoMatch(what, f"it is no JSON: {error}", remedy, response=response) from None
+            raise NoMatchError(what, f"it is no JSON: {error}", remedy, response=response) from None
         fault = self._first_fault(value)
         if fault:
-            raise NoMatch(what, fault, remedy, response=response)
+            raise NoMatchError(what, fault, remedy, response=response)
 
     def _first_fault(self, value: Any) -> str | None:
         """Name the fault that stands first in the document, None where there is none."""
@@ -116,7 +116,7 @@ class Schema:
 
 
 def read(path: str, sources: Sources, max_time: float | None = None) -> Schema:
-    """Read a JSON Schema; raises ``InputFailure`` for what is none.
+    """Read a JSON Schema; raises ``InputError`` for what is none.
 
     ``max_time`` are the seconds for a request and the check of its answer.
     """
@@ -192,12 +192,12 @@ def _require_known(kind: Any, name: str, value: dict[str, Any]) -> None:
         waiting.extend((resolver.in_subresource(below), below) for below in part.subresources())
 
 
-def _unknown(name: str, reference: str) -> InputFailure:
+def _unknown(name: str, reference: str) -> InputError:
     return _no_schema(name, f"it refers to {reference}, which is not in it")
 
 
-def _no_schema(name: str, why: str) -> InputFailure:
-    return InputFailure(f"{name} is no JSON Schema", why, "correct it")
+def _no_schema(name: str, why: str) -> InputError:
+    return InputError(f"{name} is no JSON Schema", why, "correct it")
 
 
 def _pointer(path: Any) -> str:
@@ -264,7 +264,7 @@ def ask(
     except GeneratorExit:
         raise
     except BaseException as ended:
-        if not (isinstance(ended, Rejected) and _NAMED.search(ended.why)):
+        if not (isinstance(ended, RejectedError) and _NAMED.search(ended.why)):
             # Who keeps the conversation keeps what came.
             yield from held
             raise

@@ -18,7 +18,7 @@ from typing import Any
 from contextops import files, strict_json
 from contextops.api.completion import Done, Piece, Text
 from contextops.chat import request
-from contextops.errors import Failure, InputFailure, UsageFailure, reason
+from contextops.errors import ContextopsError, InputError, UsageError, reason
 
 ENDING = ".jsonl"
 
@@ -38,15 +38,15 @@ _ABOUT = ("time", "model", "complete", "usage", "undone", "undoes")
 def path_of(name: str, folder: Path) -> Path:
     """Give the file of a session: a name's is in the folder, a path ends in ``.jsonl``.
 
-    Raises ``UsageFailure`` for anything else, so that no name leads out of the folder.
+    Raises ``UsageError`` for anything else, so that no name leads out of the folder.
     """
     if name.endswith(ENDING) and len(Path(name).name) > len(ENDING) and "\0" not in name:
         try:
             return Path(name).expanduser()
         except RuntimeError:
-            raise UsageFailure(f"{name!r} is no session", "there is no such user") from None
+            raise UsageError(f"{name!r} is no session", "there is no such user") from None
     if not re.fullmatch(_NAME, name) or re.fullmatch(_DEVICE, name):
-        raise UsageFailure(
+        raise UsageError(
             f"{name!r} is no session",
             "a name has letters, digits, '.', '_' and '-', 64 at most; a path ends in .jsonl",
             "try: --session review",
@@ -90,7 +90,7 @@ def parted(content: Content) -> tuple[str, list[Message]]:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether something has this path; raises ``InputFailure`` where that cannot be told."""
+    """Tell whether something has this path; raises ``InputError`` where that cannot be told."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -108,7 +108,7 @@ def remove(path: Path) -> None:
 def load(path: Path) -> list[Record]:
     """Read the whole lines of a session; one that is not there yet has none.
 
-    Those of turns that were taken back are ``undone``. Raises ``InputFailure`` for a line that is
+    Those of turns that were taken back are ``undone``. Raises ``InputError`` for a line that is
     no message.
     """
     try:
@@ -123,8 +123,8 @@ def load(path: Path) -> list[Record]:
     return _with_undone(records)
 
 
-def _unreadable(path: Path, error: OSError) -> InputFailure:
-    return InputFailure(f"cannot read the session {path}", reason(error), "name another session")
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot read the session {path}", reason(error), "name another session")
 
 
 def _with_undone(records: Iterable[Record]) -> list[Record]:
@@ -153,8 +153,8 @@ def _record(path: Path, number: int, line: bytes) -> Record:
     return dict(value)
 
 
-def _no_message(path: Path, number: int, why: str) -> InputFailure:
-    return InputFailure(
+def _no_message(path: Path, number: int, why: str) -> InputError:
+    return InputError(
         f"line {number} of the session {path} is no message", why, "correct or remove that line"
     )
 
@@ -354,7 +354,7 @@ class Conversation:
         except BaseException:
             part = {"role": "assistant", "content": said.decode(), "model": model}
             # What broke the answer off is what is told.
-            with suppress(Failure):
+            with suppress(ContextopsError):
                 self._end_turn({**part, "complete": False}, part_wait)
             raise
         try:
@@ -366,7 +366,7 @@ class Conversation:
     def _keep_whole(self, response: Mapping[str, Any], model: str) -> None:
         try:
             self._end_turn(_answer(response, model))
-        except Failure as failure:
+        except ContextopsError as failure:
             # The answer is whole, and is shown, even where it cannot be kept.
             failure.response = dict(response)
             raise

@@ -11,7 +11,7 @@ from typing import Any
 from contextops import strict_json
 from contextops.api.completion import Done, Piece, calls_in
 from contextops.chat.inputs import Sources, name_of
-from contextops.errors import InputFailure, NoMatch, UsageFailure
+from contextops.errors import InputError, NoMatchError, UsageError
 
 Tool = dict[str, Any]
 
@@ -19,13 +19,13 @@ _CHOICES = ("auto", "none", "required")
 
 
 def read(path: str, sources: Sources) -> list[Tool]:
-    """Read a JSON array of tools; raises ``InputFailure`` with the index of a wrong one."""
+    """Read a JSON array of tools; raises ``InputError`` with the index of a wrong one."""
     tools = sources.array_of(path, "tools")
     names: set[str] = set()
     for index, tool in enumerate(tools):
         wrong = _fault(tool, names)
         if wrong:
-            raise InputFailure(f"tool {index} of {name_of(path)} is no tool", wrong)
+            raise InputError(f"tool {index} of {name_of(path)} is no tool", wrong)
     return tools
 
 
@@ -57,7 +57,7 @@ def choice(text: str, offered: list[Tool]) -> str | dict[str, Any]:
         return text
     names = [tool["function"]["name"] for tool in offered]
     if text not in names:
-        raise UsageFailure(
+        raise UsageError(
             f"no tool is called {text}",
             f"there are {', '.join(names) or 'none'}",
             f"name one of them, or say {', '.join(_CHOICES[:-1])} or {_CHOICES[-1]}",
@@ -74,17 +74,17 @@ def checked(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def require(response: dict[str, Any]) -> None:
-    """Raise ``NoMatch`` for arguments that are no JSON."""
+    """Raise ``NoMatchError`` for arguments that are no JSON."""
     for said in response["choices"]:
         for call in calls_in(said):
             _require_json(call["function"], response)
 
 
 def require_none(response: dict[str, Any]) -> None:
-    """Raise ``NoMatch`` for a call where none was offered to the model."""
+    """Raise ``NoMatchError`` for a call where none was offered to the model."""
     names = names_in(response)
     if names:
-        raise NoMatch(
+        raise NoMatchError(
             f"the model called {names}",
             "an answer was asked for",
             "offer tools with --tools, or try again",
@@ -106,7 +106,7 @@ def _require_json(function: dict[str, Any], response: dict[str, Any]) -> None:
     try:
         strict_json.loads(function["arguments"])
     except ValueError as error:
-        raise NoMatch(
+        raise NoMatchError(
             f"the arguments of the call of {_name(function)} are no JSON",
             str(error),
             "try again",

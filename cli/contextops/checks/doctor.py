@@ -15,15 +15,15 @@ from contextops.checks import network
 from contextops.checks.models import failure_of, judge, with_hints
 from contextops.config import file as config_file
 from contextops.config import profile as profiles
-from contextops.config.file import Exposed
+from contextops.config.file import ExposedConfigError
 from contextops.config.settings import ip_address
 from contextops.errors import (
-    AuthFailure,
-    BadResponse,
-    ConfigFailure,
-    Failure,
-    ServerFailure,
-    TlsFailure,
+    AuthError,
+    BadResponseError,
+    ConfigError,
+    ContextopsError,
+    ServerError,
+    TlsError,
 )
 
 if TYPE_CHECKING:
@@ -34,37 +34,37 @@ if TYPE_CHECKING:
 _UNWELL = (False, "error", "fail", "down", "unhealthy")
 _MOST_SAID = 100
 
-Look = Callable[[], str]
-"""Look at one thing and say what is there; raises ``NotThere`` or the ``Failure`` that it is."""
+Check = Callable[[], str]
+"""Examine one thing and return what is there; raises ``Skipped`` or a ``ContextopsError``."""
 
 
-class NotThere(Exception):
+class Skipped(Exception):  # noqa: N818 - an outcome, as in unittest.SkipTest
     """Say why there is nothing to look at."""
 
 
-class Examined(NamedTuple):
+class CheckResult(NamedTuple):
     """What was found of one thing: ``state`` is ``ok``, ``failed`` or ``skipped``."""
 
     check: str
     state: str
     detail: str = ""
-    failure: Failure | None = None
+    failure: ContextopsError | None = None
 
 
-def examine(looks: dict[str, Look]) -> Iterator[Examined]:
+def examine(looks: dict[str, Check]) -> Iterator[CheckResult]:
     """Look at one thing after the other; what follows a failure is not looked at."""
     failed = ""
     for check, look in looks.items():
         if failed:
-            yield Examined(check, "skipped", f"as {failed} failed")
+            yield CheckResult(check, "skipped", f"as {failed} failed")
             continue
         try:
-            yield Examined(check, "ok", look())
-        except NotThere as nothing:
-            yield Examined(check, "skipped", str(nothing))
-        except Failure as failure:
+            yield CheckResult(check, "ok", look())
+        except Skipped as nothing:
+            yield CheckResult(check, "skipped", str(nothing))
+        except ContextopsError as failure:
             failed = check
-            yield Examined(check, "failed", failure=failure)
+            yield CheckResult(check, "failed", failure=failure)
 
 
 class Examination:
@@ -83,10 +83,10 @@ class Examination:
         self._client = client
         self._anonymous = anonymous
         self._begun = time.monotonic()
-        self._health: tuple[int, bytes] | Failure | None = None
-        self._listed: list[str] | Failure = []
+        self._health: tuple[int, bytes] | ContextopsError | None = None
+        self._listed: list[str] | ContextopsError = []
 
-    def looks(self) -> dict[str, Look]:
+    def looks(self) -> dict[str, Check]:
         """Name all that there is to look at, in the order in which a request needs it."""
         return {
             "file": self._look_at_file,
@@ -107,16 +107,16 @@ class Examination:
         path = profiles.config_path()
         try:
             file = config_file.load(path, required=profiles.is_config_named())
-        except Exposed:
+        except ExposedConfigError:
             return str(path)
         if not file.exists:
-            raise NotThere(f"none at {path}: all is built in or exported")
+            raise Skipped(f"none at {path}: all is built in or exported")
         return str(path)
 
     def _look_at_permissions(self) -> str:
         file = config_file.load(profiles.config_path())
         if not file.exists:
-            raise NotThere("there is no file")
+            raise Skipped("there is no file")
         return "no key in it is readable by others"
 
     def _look_at_profile(self) -> str:
@@ -136,7 +136,7 @@ class Examination:
     def _look_at_dns(self) -> str:
         setting, host, port = self._next_host()
         if ip_address(host):
-            raise NotThere(f"{host} is an address")
+            raise Skipped(f"{host} is an address")
         found = network.addresses(host, port, self._time_to_connect(), setting)
         return f"{host} is {', '.join(found)}"
 
@@ -158,22 +158,22 @@ class Examination:
 
     def _require_server(self) -> None:
         if self._profile().is_local:
-            raise NotThere("the embedded model is no server")
+            raise Skipped("the embedded model is no server")
 
     # There --------------------------------------------------------------------------------
 
     def _look_at_tls(self) -> str:
         self._require_server()
         if not self._profile().base_url.startswith("https:"):
-            raise NotThere("plain http")
+            raise Skipped("plain http")
         try:
             self._get_health()
-        except (TlsFailure, ConfigFailure):
+        except (TlsError, ConfigError):
             raise
-        except Failure as failure:
+        except ContextopsError as failure:
             # It is the next one's to tell.
-            if failure.http_status is None and not isinstance(failure, BadResponse):
-                raise NotThere("no answer came that would tell") from None
+            if failure.http_status is None and not isinstance(failure, BadResponseError):
+                raise Skipped("no answer came that would tell") from None
         return "not verified (insecure)" if self._profile().insecure else "verified"
 
     def _look_at_health(self) -> str:
@@ -182,19 +182,19 @@ class Examination:
         status, body = self._get_health()
         said = _at(body, "status")
         if status != HTTPStatus.OK or said is None:
-            raise NotThere(f"nothing of this kind there ({status})")
+            raise Skipped(f"nothing of this kind there ({status})")
         told = strict_json.dumps(said)[:_MOST_SAID]
         if said in _UNWELL:
-            raise ServerFailure("the server is not well", f"/health says {told}", "see its log")
+            raise ServerError("the server is not well", f"/health says {told}", "see its log")
         return f"the server says {told}"
 
     def _get_health(self) -> tuple[int, bytes]:
         if self._health is None:
             try:
                 self._health = self._get("/health")
-            except Failure as failure:
+            except ContextopsError as failure:
                 self._health = failure
-        if isinstance(self._health, Failure):
+        if isinstance(self._health, ContextopsError):
             raise self._health
         return self._health
 
@@ -203,7 +203,7 @@ class Examination:
         _status, body = self._get("/api/version")
         version = _at(body, "version")
         if not isinstance(version, str):
-            raise NotThere("the server tells none: it is no Open WebUI")
+            raise Skipped("the server tells none: it is no Open WebUI")
         return version[:_MOST_SAID]
 
     def _get(self, path: str) -> tuple[int, bytes]:
@@ -221,27 +221,27 @@ class Examination:
             client = self._client()
             client.begin(self._left())
             self._listed = [str(model["id"]) for model in client.models()]
-        except (AuthFailure, ConfigFailure) as failure:
+        except (AuthError, ConfigError) as failure:
             raise self._without_key(failure) from None
-        except Failure as failure:
+        except ContextopsError as failure:
             self._listed = failure
-            raise NotThere("the server did not come so far as to judge it") from None
+            raise Skipped("the server did not come so far as to judge it") from None
         self._require_server()
         if any(name.lower() == "authorization" for name in self._profile().headers):
             return "the server takes the header Authorization that is set"
         key = self._profile().key
         if key is None:
-            raise NotThere("none is sent, and none was asked for")
+            raise Skipped("none is sent, and none was asked for")
         return f"the server lists models for that of {key.origin}"
 
-    def _without_key(self, failure: Failure) -> Failure:
-        if self._profile().key is None and isinstance(failure, AuthFailure):
+    def _without_key(self, failure: ContextopsError) -> ContextopsError:
+        if self._profile().key is None and isinstance(failure, AuthError):
             failure.why = f"no key is sent, and it says: {failure.why}"
             failure.remedy = "set one for this server with 'contextops config set api_key -'"
         return failure
 
     def _look_at_models(self) -> str:
-        if isinstance(self._listed, Failure):
+        if isinstance(self._listed, ContextopsError):
             raise self._listed
         ids = self._listed
         model = self._profile().model

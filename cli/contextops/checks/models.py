@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from contextops.api import model_ids
 from contextops.errors import (
-    AuthFailure,
-    ConfigFailure,
-    Failure,
-    ModelNotFound,
-    OutputFailure,
-    TimedOut,
-    UsageFailure,
+    AuthError,
+    ConfigError,
+    ContextopsError,
+    ModelNotFoundError,
+    OutputError,
+    TimedOutError,
+    UsageError,
 )
 
 FIRST_PAUSE = 0.5
@@ -28,7 +28,7 @@ LAST_PAUSE = 10.0
 """Seconds between two polls: they double from the first to the last."""
 
 # No wait mends these.
-_FINAL = (AuthFailure, ConfigFailure, UsageFailure, OutputFailure)
+_FINAL = (AuthError, ConfigError, UsageError, OutputError)
 
 _MOST_NAMED = 10
 
@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     answered: bool | None = None
     latency: float | None = None
     offered: Sequence[str] | None = None
-    failure: Failure | None = None
+    failure: ContextopsError | None = None
 
 
 def judge(names: Sequence[str], list_ids: ListIds, find: Find = model_ids.named) -> list[Verdict]:
@@ -62,7 +62,7 @@ def judge(names: Sequence[str], list_ids: ListIds, find: Find = model_ids.named)
     asked: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
     try:
         ids = list_ids()
-    except Failure as failure:
+    except ContextopsError as failure:
         return [Verdict(name, available=None, failure=failure) for name in asked]
     verdicts: dict[str | None, Verdict] = {}
     for name in asked:
@@ -79,13 +79,13 @@ def judge(names: Sequence[str], list_ids: ListIds, find: Find = model_ids.named)
 
 def _not_chosen(ids: Sequence[str]) -> Verdict:
     remedy = "name those to check, or one for good: contextops config set model ID"
-    failure = ConfigFailure("no model chosen", model_ids.offer(ids), remedy)
+    failure = ConfigError("no model chosen", model_ids.offer(ids), remedy)
     return Verdict(None, available=None, failure=failure)
 
 
 def _missing(name: str | None, ids: Sequence[str]) -> Verdict:
     why = "" if ids else f"it lists none: the key is good, but {model_ids.PRIVATE}"
-    failure = ModelNotFound(f"the server has no model {name or 'at all'}", why)
+    failure = ModelNotFoundError(f"the server has no model {name or 'at all'}", why)
     return Verdict(name, available=False, offered=ids, failure=failure)
 
 
@@ -137,20 +137,20 @@ def _taken(told: SimpleQueue[Verdict | BaseException]) -> Verdict:
 
 def _not_asked(model: str) -> Verdict:
     remedy = "allow more with --max-time, or ask more at a time with -j"
-    failure = TimedOut(f"{model} was not asked", "the others took all of the time", remedy)
+    failure = TimedOutError(f"{model} was not asked", "the others took all of the time", remedy)
     return Verdict(model, available=True, failure=failure)
 
 
 def _probed(model: str, probe: Probe, max_latency: float) -> Verdict:
     try:
         latency = probe(model)
-    except Failure as failure:
+    except ContextopsError as failure:
         failure.what = f"{model} does not answer: {failure.what}"
         return Verdict(model, available=True, answered=False, failure=failure)
     slow = None
     if max_latency and latency > max_latency:
         took, allowed = (f"{seconds * 1000:.0f} ms" for seconds in (latency, max_latency))
-        slow = TimedOut(f"{model} is slow", f"it took {took}, {allowed} are allowed")
+        slow = TimedOutError(f"{model} is slow", f"it took {took}, {allowed} are allowed")
     return Verdict(model, available=True, answered=True, latency=latency, failure=slow)
 
 
@@ -164,7 +164,7 @@ def with_hints(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return list(verdicts)
 
 
-def failure_of(verdicts: Iterable[Verdict]) -> Failure | None:
+def failure_of(verdicts: Iterable[Verdict]) -> ContextopsError | None:
     """Give the one failure that stands for all: what is missing, else the first."""
     failed = [each for each in verdicts if each.failure]
     missing = [each for each in failed if each.available is False]
@@ -179,14 +179,14 @@ def failure_of(verdicts: Iterable[Verdict]) -> Failure | None:
     return first
 
 
-def _all_missing(missing: Sequence[Verdict]) -> ModelNotFound:
+def _all_missing(missing: Sequence[Verdict]) -> ModelNotFoundError:
     named = [_with_near(each) for each in missing[:_MOST_NAMED]]
     if len(missing) > len(named):
         named.append(f"and {len(missing) - len(named)} more, which stdout names")
     failure = missing[0].failure
     why = failure.why if failure else ""
     remedy = why or "see those that there are with 'contextops models list'"
-    return ModelNotFound(f"{len(missing)} models are missing", ", ".join(named), remedy)
+    return ModelNotFoundError(f"{len(missing)} models are missing", ", ".join(named), remedy)
 
 
 def _with_near(verdict: Verdict) -> str:
@@ -220,7 +220,7 @@ def waited(
         tell(f"waiting: {failure.told}")
         sleep(min(left, max(pause, failure.retry_after or 0.0)))
         later = poll(end - clock())
-        if clock() >= end and any(isinstance(each.failure, TimedOut) for each in later):
+        if clock() >= end and any(isinstance(each.failure, TimedOutError) for each in later):
             # It was cut by the end of the wait: what was found before says more.
             break
         verdicts = later
@@ -231,7 +231,7 @@ def waited(
 def _allow_more(verdicts: Iterable[Verdict]) -> None:
     """Name the limit that it was: the end of the wait, not that of a poll."""
     for each in verdicts:
-        if isinstance(each.failure, TimedOut) and "--max-time" in each.failure.remedy:
+        if isinstance(each.failure, TimedOutError) and "--max-time" in each.failure.remedy:
             each.failure.remedy = "allow more with --wait"
 
 

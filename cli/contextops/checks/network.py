@@ -8,16 +8,14 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from contextops.errors import TimedOut, Unreachable, reason
-
-SHARE_OF_ONE_ADDRESS = 0.4
-"""The share of the time to connect for one address, so that a dead one leaves some for the next."""
+from contextops.api.timeouts import SHARE_OF_ONE_ADDRESS
+from contextops.errors import TimedOutError, UnreachableError, reason
 
 Found = TypeVar("Found")
 
 
 def addresses(host: str, port: int, timeout: float, setting: str) -> list[str]:
-    """Resolve a name; raises ``Unreachable``, or ``TimedOut`` where a name server hangs.
+    """Resolve a name; raises ``UnreachableError``, or ``TimedOutError`` where a name server hangs.
 
     ``setting`` is where the name comes from.
     """
@@ -29,9 +27,9 @@ def addresses(host: str, port: int, timeout: float, setting: str) -> list[str]:
     try:
         return _within(timeout, resolve)
     except TimeoutError:
-        raise TimedOut(f"cannot resolve {host}", f"no answer within {timeout:g} s") from None
+        raise TimedOutError(f"cannot resolve {host}", f"no answer within {timeout:g} s") from None
     except (OSError, UnicodeError) as error:
-        raise Unreachable(
+        raise UnreachableError(
             f"cannot resolve {host}",
             reason(error),
             f"check {setting} ('contextops config get {setting}') and the network",
@@ -39,7 +37,7 @@ def addresses(host: str, port: int, timeout: float, setting: str) -> list[str]:
 
 
 def connection(host: str, port: int, timeout: float, setting: str) -> str:
-    """Connect and hang up; gives the address that took it, or raises ``Unreachable``."""
+    """Connect and hang up; gives the address that took it, or raises ``UnreachableError``."""
 
     def connect() -> str:
         for_one = timeout * SHARE_OF_ONE_ADDRESS or None
@@ -49,13 +47,13 @@ def connection(host: str, port: int, timeout: float, setting: str) -> str:
     try:
         return _within(timeout, connect)
     except TimeoutError:
-        raise TimedOut(
+        raise TimedOutError(
             f"cannot connect to {host} port {port}",
             f"no answer within {timeout:g} s",
             f"check {setting}, and the firewalls between",
         ) from None
     except OSError as error:
-        raise Unreachable(
+        raise UnreachableError(
             f"cannot connect to {host} port {port}",
             reason(error),
             f"check that it runs, and {setting} ('contextops config get {setting}')",

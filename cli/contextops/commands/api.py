@@ -8,9 +8,9 @@ import typer
 
 from contextops import strict_json
 from contextops.chat.inputs import Sources, argument
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import OnlineCommand, alone
-from contextops.errors import BadResponse, Failure, UsageFailure
+from contextops.errors import BadResponseError, ContextopsError, UsageError
 from contextops.output.printer import Printer, sanitise
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def api(
     contextops api GET /api/version
     contextops api POST /api/v1/files/ -F file=@notes.txt
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     runtime.printer.require_stdout()
     body, content_type = _body(data, form or [], Sources(limit=None, note=runtime.printer.note))
     client = runtime.client
@@ -75,7 +75,7 @@ def api(
                 _show(reply, runtime.printer)
             raise _with_advice(reply.refusal)
         if _is_web_page(reply) and not _wants_html(runtime):
-            raise BadResponse(
+            raise BadResponseError(
                 f"{url} answered with a web page",
                 "an unknown path does",
                 "check PATH, or ask for HTML with -H 'Accept: text/html'",
@@ -83,32 +83,32 @@ def api(
         _show(reply, runtime.printer)
 
 
-def _with_advice(failure: Failure) -> Failure:
+def _with_advice(failure: ContextopsError) -> ContextopsError:
     """Advise on what was typed here: the path, not the server's address."""
-    if isinstance(failure, BadResponse) and failure.http_status in (404, 405):
+    if isinstance(failure, BadResponseError) and failure.http_status in (404, 405):
         failure.remedy = "check METHOD and PATH"
     return failure
 
 
 def _checked_method(method: str) -> str:
     if not (method.isascii() and method.isalpha()):
-        raise UsageFailure("METHOD is no HTTP method", method, "try: contextops api GET models")
+        raise UsageError("METHOD is no HTTP method", method, "try: contextops api GET models")
     return method.upper()
 
 
 def _checked_path(path: str) -> str:
     if not path.isascii() or not path.isprintable() or any(sign in path for sign in " #\\"):
-        raise UsageFailure("PATH has signs that no URL has", path, "write them as %XX")
+        raise UsageError("PATH has signs that no URL has", path, "write them as %XX")
     if any(step in (".", "..") for step in path.partition("?")[0].split("/")):
-        raise UsageFailure("PATH leads elsewhere", path, "write it without '.' and '..'")
+        raise UsageError("PATH leads elsewhere", path, "write it without '.' and '..'")
     if "://" in path.partition("?")[0]:
-        raise UsageFailure("PATH is a URL", path, "give the path alone; --base-url has the server")
+        raise UsageError("PATH is a URL", path, "give the path alone; --base-url has the server")
     return path
 
 
 def _body(data: str | None, form: Sequence[str], sources: Sources) -> tuple[bytes | None, str]:
     if data is not None and form:
-        raise UsageFailure("-d and -F exclude each other", remedy="leave one out")
+        raise UsageError("-d and -F exclude each other", remedy="leave one out")
     if form:
         from contextops.api.transport import multipart
 
@@ -119,7 +119,7 @@ def _body(data: str | None, form: Sequence[str], sources: Sources) -> tuple[byte
 def _part(field: str, sources: Sources) -> tuple[str, str | None, bytes]:
     name, equals, value = field.partition("=")
     if not equals or not name:
-        raise UsageFailure("-F is not NAME=VALUE", field, "try: -F file=@notes.txt")
+        raise UsageError("-F is not NAME=VALUE", field, "try: -F file=@notes.txt")
     if value.startswith("@"):
         file_name = value[1:].replace("\\", "/").rpartition("/")[2]
         return name, file_name, sources.bytes_of(value[1:])
@@ -142,7 +142,7 @@ def _is_web_page(reply: "Reply") -> bool:
     return reply.headers.get("content-type", "").startswith("text/html")
 
 
-def _wants_html(runtime: Runtime) -> bool:
+def _wants_html(runtime: Context) -> bool:
     headers = runtime.profile.headers.items()
     return any(name.lower() == "accept" and "text/html" in value for name, value in headers)
 

@@ -6,7 +6,7 @@ import typer
 
 from contextops.chat import session
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import group
 from contextops.config.profile import state_folder
 
@@ -57,7 +57,7 @@ class _Chat(Loading):
 app = group("chat", SUMMARIES["chat"], cls=_Chat)
 
 
-def conversation(runtime: Runtime, *, typed_system: bool) -> session.Conversation:
+def conversation(runtime: Context, *, typed_system: bool) -> session.Conversation:
     """Take up the session of the profile, or begin a conversation that nobody keeps."""
     name = runtime.profile.session
     path = None if name is None else session.path_of(name, state_folder())

@@ -15,7 +15,7 @@ import typer
 from contextops import __version__
 from contextops.api.completion import Piece
 from contextops.chat import render, request, session
-from contextops.chat.inputs import Lines, Sources
+from contextops.chat.inputs import Sources, StdinLines
 from contextops.commands.chat import (
     Model,
     Param,
@@ -27,19 +27,20 @@ from contextops.commands.chat import (
     Temperature,
     conversation,
 )
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import AsJsonLines, OnlineCommand, alone
 from contextops.config import profile as profiles
-from contextops.config.file import run_editor
 from contextops.config.profile import state_folder
-from contextops.config.settings import TEMPLATES, redact
+from contextops.config.settings import TEMPLATES
 from contextops.config.template import Template
-from contextops.errors import ConfigFailure, Failure, ModelNotFound
+from contextops.editor import editor_command, run_editor
+from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
 from contextops.output.printer import Printer
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue, Form
 from contextops.repl.loop import Reader, Repl
 from contextops.repl.reader import PipedReader, PlainReader
+from contextops.secrets import redact
 
 app = alone()
 
@@ -85,7 +86,7 @@ def repl(
     At a terminal, /help lists what can be done; Ctrl-C stops an answer, Ctrl-D leaves. Elsewhere
     each line of standard input is a turn, and the status is that of the first that failed.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
     flags = {"temperature": temperature, "max_tokens": max_tokens}
     parameters = request.parameters(param or [], flags)
@@ -118,27 +119,29 @@ def repl(
     raise typer.Exit(status)
 
 
-def _hide_key(runtime: Runtime) -> None:
+def _hide_key(runtime: Context) -> None:
     """Know the key before the first word is typed, which may hold it, unless a command gives it."""
     key = runtime.profile.key
     if key is not None and not key.runs_command:
         # Each turn tells that it cannot be used.
-        with suppress(Failure):
+        with suppress(ContextopsError):
             runtime.printer.hide(key.read())
 
 
-def _knows_key(runtime: Runtime) -> bool:
+def _knows_key(runtime: Context) -> bool:
     key = runtime.profile.key
     return key is None or not key.runs_command or key.is_read
 
 
 def _ask(
-    runtime: Runtime, messages: Sequence[session.Message], model: str, params: Mapping[str, Any]
+    runtime: Context, messages: Sequence[session.Message], model: str, params: Mapping[str, Any]
 ) -> Iterator[Piece]:
     if runtime.profile.is_local and model != runtime.local_model():
         # The embedded engine answers to any name.
         why = f"it has {runtime.local_model()}"
-        raise ModelNotFound(f"the embedded engine has no model {model}", why, "choose with /model")
+        raise ModelNotFoundError(
+            f"the embedded engine has no model {model}", why, "choose with /model"
+        )
     runtime.client.begin()
     body = request.body(
         model=model, messages=messages, params=params, stream=True, shows_usage=True
@@ -146,18 +149,18 @@ def _ask(
     return runtime.client.chat(body)
 
 
-def _model(runtime: Runtime, *, is_person: bool) -> str | None:
+def _model(runtime: Context, *, is_person: bool) -> str | None:
     """Name the model; a person can still choose one where that fails."""
     try:
         return runtime.model
-    except Failure as failure:
+    except ContextopsError as failure:
         if not is_person or runtime.profile.is_local:
             raise
         runtime.printer.error(failure)
         return None
 
 
-def _greet(runtime: Runtime, dialogue: Dialogue) -> None:
+def _greet(runtime: Context, dialogue: Dialogue) -> None:
     if not runtime.quiet:
         told = f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"
         runtime.printer.told([told])
@@ -167,8 +170,8 @@ def _greet(runtime: Runtime, dialogue: Dialogue) -> None:
 # Where the messages come from -------------------------------------------------------------------
 
 
-def _reader(runtime: Runtime, around: "_Around") -> Reader:
-    lines = Lines(runtime.profile.max_prompt)
+def _reader(runtime: Context, around: "_Around") -> Reader:
+    lines = StdinLines(runtime.profile.max_prompt)
     if not _is_terminal(sys.stdin):
         return PipedReader(lines)
     screen = _screen(runtime.printer)
@@ -204,9 +207,9 @@ def _screen(printer: Printer) -> TextIO | None:
 
 
 class _Around:
-    """Give the commands what they need beyond the dialogue (``repl_commands.Surroundings``)."""
+    """Give the commands what they need beyond the dialogue (``repl_commands.ReplContext``)."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Context) -> None:
         self._runtime = runtime
         self._known: list[str] = []
         self._asking: threading.Thread | None = None
@@ -225,17 +228,17 @@ class _Around:
         if self._known or self._runtime.profile.is_local:
             return self._known or [self._runtime.local_model()]
         if self._asking is None or not self._asking.is_alive():
-            self._asking = threading.Thread(target=self._ask_in_passing, daemon=True)
+            self._asking = threading.Thread(target=self._ask_in_background, daemon=True)
             self._asking.start()
             # Whoever types on is not kept waiting for it with each key.
             self._asking.join(_PATIENCE)
         return self._known
 
-    def _ask_in_passing(self) -> None:
+    def _ask_in_background(self) -> None:
         try:
-            client = self._runtime.client.in_passing(_PASSING_TIME)
+            client = self._runtime.client.background(_PASSING_TIME)
             self._known = [str(model["id"]) for model in client.models()]
-        except Failure:
+        except ContextopsError:
             # Nobody asked for it: who does gets to know.
             return
 
@@ -261,9 +264,9 @@ class _Around:
 
     def edited(self, text: str) -> str:
         is_person = _is_terminal(sys.stdin) and self._runtime.printer.stdout_is_terminal
-        editor = profiles.editor(on_terminal=is_person)
+        editor = editor_command(on_terminal=is_person)
         if not is_person:
-            raise ConfigFailure("cannot edit", "there is no terminal", "send lines instead")
+            raise ConfigError("cannot edit", "there is no terminal", "send lines instead")
         # A folder that is its owner's alone.
         with tempfile.TemporaryDirectory(prefix="contextops-") as folder:
             path = Path(folder, "message.md")

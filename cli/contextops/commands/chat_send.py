@@ -21,10 +21,10 @@ from contextops.commands.chat import (
     Temperature,
     conversation,
 )
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
 from contextops.config.template import Template
-from contextops.errors import ConfigFailure, UsageFailure
+from contextops.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from contextops.chat.schema import Schema
@@ -162,9 +162,9 @@ def send(
     contextops chat send -f main.py -x "add type hints" -o typed.py
     contextops chat send --json hi | jq -r '.choices[0].message.content'
 
-    Exits 0 only when the answer is proved complete; see 'contextops help exit-codes'.
+    Exits 0 only when the answer is complete; see 'contextops help exit-codes'.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
     given = _Given(
         words or [], files or [], images or [], messages, variables or [], encoding, no_stdin
@@ -292,7 +292,7 @@ def _with_schema_of(template: Template | None, wanted: _Wanted) -> _Wanted:
     return wanted._replace(schema_file=str(template.schema))
 
 
-def _sources(runtime: Runtime, encoding: str) -> Sources:
+def _sources(runtime: Context, encoding: str) -> Sources:
     return Sources(limit=runtime.profile.max_prompt, note=runtime.printer.note, encoding=encoding)
 
 
@@ -326,7 +326,7 @@ def _ask(
 
 
 def _answer(
-    runtime: Runtime,
+    runtime: Context,
     talk: session.Conversation,
     body: dict[str, Any],
     wanted: _Wanted,
@@ -377,7 +377,7 @@ def _asked(form: "Schema | None", wanted: _Wanted, sources: Sources) -> dict[str
 def _fields(typed: list[str], template: Template | None) -> dict[str, str]:
     """Read what fills the template, and see that it is all, before anything else is read."""
     if typed and template is None:
-        raise UsageFailure("--var goes with --template", remedy="add --template NAME")
+        raise UsageError("--var goes with --template", remedy="add --template NAME")
     values = request.variables(typed)
     if template:
         template.check(values)
@@ -400,7 +400,7 @@ def _filled(
 
 
 def _begun(
-    runtime: Runtime, messages: str | None, sources: Sources, *, typed_system: bool
+    runtime: Context, messages: str | None, sources: Sources, *, typed_system: bool
 ) -> session.Conversation:
     """Take up what comes before the prompt: messages of a file, a session, or nothing."""
     template = runtime.profile.template
@@ -413,14 +413,14 @@ def _begun(
     return conversation(runtime, typed_system=typed_system)
 
 
-def _offline_model(runtime: Runtime) -> str:
+def _offline_model(runtime: Context) -> str:
     """Name the model without asking anybody."""
     if runtime.profile.model is None and not runtime.profile.is_local:
-        raise ConfigFailure("no model chosen", "a dry run asks no server", "choose with -m ID")
+        raise ConfigError("no model chosen", "a dry run asks no server", "choose with -m ID")
     return runtime.profile.model or runtime.local_model()
 
 
-def _show_request(runtime: Runtime, body: dict[str, Any], *, as_curl: bool) -> None:
+def _show_request(runtime: Context, body: dict[str, Any], *, as_curl: bool) -> None:
     if not as_curl:
         runtime.printer.json(body)
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import Command, alone
 
 app = alone()
@@ -34,7 +34,7 @@ def completion(
     zsh:  contextops completion zsh > ~/.zfunc/_contextops         with ~/.zfunc in fpath
     fish: contextops completion fish > ~/.config/fish/completions/contextops.fish
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     runtime.printer.write(_script(_FILES[shell]))
 
 

@@ -10,7 +10,7 @@ import typer
 from contextops import strict_json
 from contextops.chat.inputs import STANDARD_INPUT, Sources
 from contextops.commands import SUMMARIES
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
 from contextops.config import file
 from contextops.config import profile as profiles
@@ -20,18 +20,19 @@ from contextops.config.settings import (
     SETTINGS,
     TEMPLATE_SETTINGS,
     TEMPLATES,
-    is_secret_name,
     keep,
-    redact,
     setting_of,
     split_key,
 )
-from contextops.errors import ConfigFailure, InputFailure, Signalled, UsageFailure
+from contextops.editor import editor_command
+from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
 from contextops.output import report
 from contextops.output.printer import Printer, sanitise
+from contextops.secrets import is_secret_name, redact
+from contextops.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from contextops.checks.doctor import Examined
+    from contextops.checks.doctor import CheckResult
 
 app = group("config", SUMMARIES["config"])
 
@@ -65,7 +66,7 @@ def set_values(
     contextops config set --profile home params.temperature 0.2
     contextops config set templates.brief.prompt 'Say in one line: {input}'
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     pairs = _pairs(words)
     texts = _with_input(runtime, pairs)
     values = {keys: _kept(keys, text) for keys, text in texts.items()}
@@ -106,13 +107,13 @@ def _pairs(words: list[str]) -> dict[Keys, str]:
     """Read ``KEY VALUE`` or several ``KEY=VALUE``: no key has an equals sign."""
     if "=" not in words[0]:
         if len(words) != 2:
-            raise UsageFailure("cannot tell keys from values", "write KEY VALUE, or KEY=VALUE ...")
+            raise UsageError("cannot tell keys from values", "write KEY VALUE, or KEY=VALUE ...")
         return {_keys_to_set(words[0]): words[1]}
     pairs: dict[Keys, str] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
-            raise UsageFailure("cannot tell keys from values", "one word is not KEY=VALUE")
+            raise UsageError("cannot tell keys from values", "one word is not KEY=VALUE")
         pairs[_keys_to_set(key)] = text
     return pairs
 
@@ -122,8 +123,8 @@ def _keys_to_set(key: str) -> Keys:
     keys = _keys(key)
     if keys[0] == TEMPLATES and len(keys) == 2:
         _name, dot, last = keys[1].rpartition(".")
-        hint = file.did_you_mean(last, TEMPLATE_SETTINGS) if dot else ""
-        raise UsageFailure(
+        hint = did_you_mean(last, TEMPLATE_SETTINGS) if dot else ""
+        raise UsageError(
             f"{redact(key)} is no setting of a template",
             f"there are {', '.join(TEMPLATE_SETTINGS)}",
             hint or f"write {TEMPLATES}.NAME.KEY",
@@ -140,27 +141,25 @@ def _keys(key: str) -> Keys:
         raise _no_such_key(key, error) from None
 
 
-def _no_such_key(key: str, error: ValueError) -> UsageFailure:
+def _no_such_key(key: str, error: ValueError) -> UsageError:
     parameters = [f"params.{name}" for name in ("temperature", "max_tokens", "top_p", "seed")]
     if f"params.{key}" in parameters:
-        return UsageFailure(str(error), remedy=f"did you mean params.{key}?")
+        return UsageError(str(error), remedy=f"did you mean params.{key}?")
     if key.partition(".")[0] == TEMPLATES:
-        return UsageFailure(str(error), remedy="see them all with 'contextops config list'")
-    hint = file.did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
-    return UsageFailure(
-        str(error), remedy=hint or "see them all with 'contextops help environment'"
-    )
+        return UsageError(str(error), remedy="see them all with 'contextops config list'")
+    hint = did_you_mean(key, [*SETTINGS, _DEFAULT_PROFILE])
+    return UsageError(str(error), remedy=hint or "see them all with 'contextops help environment'")
 
 
-def _with_input(runtime: Runtime, pairs: dict[Keys, str]) -> dict[Keys, str]:
+def _with_input(runtime: Context, pairs: dict[Keys, str]) -> dict[Keys, str]:
     """Replace a value ``-`` by standard input, less its last line end."""
     asking = [keys for keys, text in pairs.items() if text == "-"]
     if len(asking) > 1:
-        raise UsageFailure("standard input is asked for twice", "", "give one '-' only")
+        raise UsageError("standard input is asked for twice", "", "give one '-' only")
     return {**pairs, **{keys: _read_input(runtime, keys) for keys in asking}}
 
 
-def _read_input(runtime: Runtime, keys: Keys) -> str:
+def _read_input(runtime: Context, keys: Keys) -> str:
     is_person = sys.stdin is not None and sys.stdin.isatty() and runtime.printer.stderr_is_terminal
     if is_person and keys[0] == "api_key":
         return _ask("api_key")
@@ -176,10 +175,10 @@ def _ask(key: str) -> str:
         return getpass.getpass(f"{key}: ", sys.stderr)
     except KeyboardInterrupt:
         typer.echo(err=True)
-        raise Signalled(signal.SIGINT) from None
+        raise SignalInterrupt(signal.SIGINT) from None
     except EOFError:
         typer.echo(err=True)
-        raise InputFailure(f"cannot read {key}", "the input ended", "type it") from None
+        raise InputError(f"cannot read {key}", "the input ended", "type it") from None
 
 
 def _kept(keys: Keys, text: str) -> Any:
@@ -196,7 +195,7 @@ def _kept(keys: Keys, text: str) -> Any:
 
 def _refuse_two_keys(values: dict[Keys, Any]) -> None:
     if sum(keys[0] in KEY_SOURCES for keys in values) > 1:
-        raise ConfigFailure("there are two keys", "they count as one setting", "give one of them")
+        raise ConfigError("there are two keys", "they count as one setting", "give one of them")
 
 
 @app.command("get", cls=OnlineCommand)
@@ -206,7 +205,7 @@ def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
     It is printed wherever it comes from; a key is masked. Exits 3, and prints nothing, where there
     is none.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     keys = _readable(key)
     sources = _sources(runtime)
     if keys[0] == TEMPLATES:
@@ -214,7 +213,7 @@ def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
     else:
         found = profiles.look_up(profiles.in_force(sources), keys)
     if found is None:
-        raise ConfigFailure(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
+        raise ConfigError(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
     if as_json:
         runtime.printer.json(found.value)
     else:
@@ -225,7 +224,7 @@ def _readable(key: str) -> Keys:
     return (key,) if key == "profile" else _keys(key)
 
 
-def _sources(runtime: Runtime) -> profiles.Sources:
+def _sources(runtime: Context) -> profiles.Sources:
     sources = profiles.gather(runtime.typed)
     _note(runtime, sources.notes)
     for template in sources.file.templates:
@@ -245,7 +244,7 @@ def list_values(
 
     They are a table on a terminal, and 'key = value' lines in a pipe.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     sources = _sources(runtime)
     settings, templates = profiles.in_force(sources), profiles.templates_in_force(sources)
     found = {**settings, **{".".join(keys): each for keys, each in templates.items()}}
@@ -293,7 +292,7 @@ def unset_values(
     contextops config unset templates.brief     removes the whole template
     contextops config unset --profile home      removes the whole profile
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     notes: list[str] = []
 
     def remove_profile(data: file.Data) -> None:
@@ -306,12 +305,12 @@ def unset_values(
             _remove(runtime, data, key)
 
     if not keys and "profile" not in runtime.typed:
-        raise UsageFailure("nothing to unset", "", "name a KEY, or a profile with --profile NAME")
+        raise UsageError("nothing to unset", "", "name a KEY, or a profile with --profile NAME")
     made = profiles.change_config(remove_keys if keys else remove_profile)
     _note(runtime, [*made, *notes])
 
 
-def _remove(runtime: Runtime, data: file.Data, key: str) -> None:
+def _remove(runtime: Context, data: file.Data, key: str) -> None:
     """Remove a key; one that no setting has is removed too, where it is found."""
     if key == _DEFAULT_PROFILE:
         data.pop(key, None)
@@ -341,7 +340,7 @@ def use_profile(
     as_json: AsJson = False,
 ) -> None:
     """Make a profile the default one, or list the profiles."""
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     if name is None:
         _list_profiles(runtime, as_json=as_json)
     else:
@@ -351,7 +350,7 @@ def use_profile(
         _note(runtime, change)
 
 
-def _list_profiles(runtime: Runtime, *, as_json: bool) -> None:
+def _list_profiles(runtime: Context, *, as_json: bool) -> None:
     addresses, used = profiles.profile_names(runtime.typed)
     if as_json:
         runtime.printer.json(
@@ -373,7 +372,7 @@ def _list_profiles(runtime: Runtime, *, as_json: bool) -> None:
 @app.command("path", cls=Command)
 def print_path(ctx: typer.Context) -> None:
     """Print where the config file is, or would be."""
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     _print(runtime, str(profiles.config_path()))
 
 
@@ -383,9 +382,9 @@ def edit_file(ctx: typer.Context) -> None:
 
     That is $VISUAL, $EDITOR or vi. What was made of the file is checked afterwards.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     is_person = sys.stdin is not None and sys.stdin.isatty()
-    editor = profiles.editor(on_terminal=is_person and runtime.printer.stdout_is_terminal)
+    editor = editor_command(on_terminal=is_person and runtime.printer.stdout_is_terminal)
     file.edit_by_hand(profiles.config_path(), editor)
 
 
@@ -399,7 +398,7 @@ def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) ->
 
     Exits with the status of the first thing that fails.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     exclude((form is not None, "--format", as_json, "--json"))
     from contextops.checks import doctor
 
@@ -416,7 +415,7 @@ def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) ->
 
 
 def _show_examined(
-    examined: Sequence["Examined"], printer: Printer, *, form: str | None, as_json: bool
+    examined: Sequence["CheckResult"], printer: Printer, *, form: str | None, as_json: bool
 ) -> None:
     findings = [
         report.Finding(
@@ -442,12 +441,12 @@ def _show_examined(
         report.show(form, "contextops config check", findings, printer)
 
 
-def _print(runtime: Runtime, text: str) -> None:
+def _print(runtime: Context, text: str) -> None:
     """Give a pipe the value as it was set, and a terminal nothing that it would obey."""
     shown = sanitise(text) if runtime.printer.stdout_is_terminal else text
     runtime.printer.write_text(f"{shown}\n")
 
 
-def _note(runtime: Runtime, notes: Iterable[str]) -> None:
+def _note(runtime: Context, notes: Iterable[str]) -> None:
     for note in notes:
         runtime.printer.note(note)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from contextops.config.profile import Profile, resolve
-from contextops.errors import ModelNotFound
+from contextops.errors import ModelNotFoundError
 from contextops.output.printer import Printer
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextops.local.engine import Engine
 
 
-class Runtime:
+class Context:
     """Hold what was typed, and turn it into a profile, a client and a printer.
 
     ``typed`` has the flags' values by the name of their setting; the rest is how to print.
@@ -116,7 +116,7 @@ class Runtime:
         name = model_id(self.profile.local_model or default_model_file())
         chosen = self.profile.model
         if chosen not in (None, name):
-            raise ModelNotFound(
+            raise ModelNotFoundError(
                 f"the embedded engine has no model {chosen}", f"it has {name}", "leave out -m"
             )
         return name

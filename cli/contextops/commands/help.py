@@ -4,53 +4,53 @@ from typing import Annotated, Any
 
 import typer
 
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import Command, alone
 from contextops.config.profile import variables
 from contextops.errors import (
     INTERNAL,
     OK,
-    AuthFailure,
-    BadResponse,
-    ConfigFailure,
-    InputFailure,
-    ModelNotFound,
-    NoMatch,
-    OutputFailure,
-    RateLimited,
-    Rejected,
-    ServerFailure,
-    TimedOut,
-    TlsFailure,
-    TooLarge,
-    Truncated,
-    Unreachable,
-    UsageFailure,
+    AuthError,
+    BadResponseError,
+    ConfigError,
+    InputError,
+    ModelNotFoundError,
+    NoMatchError,
+    OutputError,
+    RateLimitedError,
+    RejectedError,
+    ServerError,
+    TimedOutError,
+    TlsError,
+    TooLargeError,
+    TruncatedError,
+    UnreachableError,
+    UsageError,
 )
 
 app = alone()
 
 _WHEN = {
-    UsageFailure: "bad flag or argument, flags that exclude each other, no prompt",
-    ConfigFailure: "broken or unsafe settings, unknown profile, no model chosen, port taken",
-    AuthFailure: "no key, or 401 or 403 of the server itself",
-    ModelNotFound: "the server does not offer the model; models check misses one",
-    Unreachable: "name, refused, no route, proxy, closed before any answer",
-    BadResponse: "not HTTP, a web page, no JSON, wrong shape, redirect, unknown path",
-    NoMatch: "the answer is not of the form that was asked for",
-    Truncated: "the answer ended unproved, or at a limit that you did not set",
-    Rejected: "any other 4xx",
-    OutputFailure: "stdout or an output file cannot be written",
-    InputFailure: "a file or standard input is unreadable, not UTF-8, or too large",
-    TimedOut: "connecting, first word, silence, or the whole",
-    RateLimited: "429 after the retries",
-    ServerFailure: "5xx after the retries, an error in the stream, a provider's failure",
-    TlsFailure: "certificate or handshake",
-    TooLarge: "a size limit of ours was hit",
+    UsageError: "bad flag or argument, flags that exclude each other, no prompt",
+    ConfigError: "broken or unsafe settings, unknown profile, no model chosen, port taken",
+    AuthError: "no key, or 401 or 403 of the server itself",
+    ModelNotFoundError: "the server does not offer the model; models check misses one",
+    UnreachableError: "name, refused, no route, proxy, closed before any answer",
+    BadResponseError: "not HTTP, a web page, no JSON, wrong shape, redirect, unknown path",
+    NoMatchError: "the answer is not of the form that was asked for",
+    TruncatedError: "the answer ended unproved, or at a limit that you did not set",
+    RejectedError: "any other 4xx",
+    OutputError: "stdout or an output file cannot be written",
+    InputError: "a file or standard input is unreadable, not UTF-8, or too large",
+    TimedOutError: "connecting, first word, silence, or the whole",
+    RateLimitedError: "429 after the retries",
+    ServerError: "5xx after the retries, an error in the stream, a provider's failure",
+    TlsError: "certificate or handshake",
+    TooLargeError: "a size limit of ours was hit",
 }
 
 EXIT_CODES = (
-    (str(OK), "ok", "the answer is proved complete"),
+    (str(OK), "ok", "the answer is complete"),
     (str(INTERNAL), "internal", "a bug of ours; the message says what to report"),
     *((str(failure.status), failure.code, when) for failure, when in _WHEN.items()),
     ("129 130 141 143", "-", "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM, by the signal itself"),
@@ -68,7 +68,7 @@ def help_topic(
     ] = None,
 ) -> None:
     """Explain exit-codes, the environment, or a command."""
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     if words == ["exit-codes"]:
         runtime.printer.columns(EXIT_CODES)
     elif words == ["environment"]:
@@ -82,7 +82,7 @@ def _help_of(ctx: Any, words: list[str]) -> str:
     for word in words:
         command = getattr(ctx.command, "commands", {}).get(word)
         if command is None:
-            raise UsageFailure(
+            raise UsageError(
                 f"no help on {' '.join(words)}",
                 remedy=f"try {' or '.join(TOPICS)}, or a command",
             )

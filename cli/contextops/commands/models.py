@@ -12,7 +12,7 @@ from contextops.api import model_ids
 from contextops.api.timeouts import METADATA_MAX_TIME, shortest
 from contextops.chat import render
 from contextops.commands import SUMMARIES
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import (
     AsJson,
     AsJsonLines,
@@ -24,7 +24,7 @@ from contextops.commands.options import (
     need,
 )
 from contextops.config.profile import cache_folder
-from contextops.errors import ConfigFailure, UsageFailure
+from contextops.errors import ConfigError, UsageError
 from contextops.output import report
 from contextops.output.printer import Printer
 
@@ -57,7 +57,7 @@ def list_models(
 
     No match is no failure: it prints nothing and exits 0.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     with render.ending_lines(runtime.printer) if as_json_lines else nullcontext():
         listed = _listed(runtime, refresh=refresh)
     models = _matching(listed, patterns or ())
@@ -117,11 +117,11 @@ def check_models(
     Exits 0 when all is well and 5 when a model is missing. Any other status says why it cannot be
     told, or why a model does not answer; see 'contextops help exit-codes'.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     exclude((form is not None, "--format", as_json, "--json"))
     need((max_latency is not None, "--max-latency", probe, "--probe"))
     if "" in (names or ()):
-        raise UsageFailure("the name of a model is empty", remedy="leave it out, or name one")
+        raise UsageError("the name of a model is empty", remedy="leave it out, or name one")
     from contextops.checks.models import failure_of, judge, probed, waited, with_hints
 
     printer = runtime.printer
@@ -234,7 +234,7 @@ def _latency(verdict: "Verdict", form: str) -> str:
     return "" if verdict.latency is None else form.format(verdict.latency * 1000)
 
 
-def _listed(runtime: Runtime, *, refresh: bool) -> list[dict[str, Any]]:
+def _listed(runtime: Context, *, refresh: bool) -> list[dict[str, Any]]:
     printer = runtime.printer
     printer.require_stdout()
     listed = runtime.client.models(refresh=refresh)
@@ -251,12 +251,12 @@ def _matching(listed: list[dict[str, Any]], patterns: Sequence[str]) -> list[dic
     return [model for model in listed if model["id"] in wanted]
 
 
-def _remember(runtime: Runtime, listed: list[dict[str, Any]]) -> None:
+def _remember(runtime: Context, listed: list[dict[str, Any]]) -> None:
     """Let a TAB offer them; not those of a server that was typed, which are no profile's."""
     if "base_url" in runtime.typed:
         return
     ids = (model["id"] for model in listed if not runtime.printer.hides(model["id"]))
-    with suppress(ConfigFailure):  # where there is no home folder
+    with suppress(ConfigError):  # where there is no home folder
         model_ids.remember(cache_folder(), runtime.profile.name, ids)
 
 

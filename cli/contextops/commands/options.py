@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from contextops.config.settings import parse_duration
-from contextops.errors import UsageFailure
+from contextops.errors import UsageError
 from contextops.output.printer import COLORS
 from contextops.output.report import FORMATS
 
@@ -257,7 +257,7 @@ def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
     """Refuse two flags that exclude each other: each was given or not, and has its name."""
     for first, first_flag, second, second_flag in pairs:
         if first and second:
-            raise UsageFailure(
+            raise UsageError(
                 f"{first_flag} and {second_flag} exclude each other", remedy="leave one out"
             )
 
@@ -266,7 +266,7 @@ def need(*pairs: tuple[bool, str, bool, str]) -> None:
     """Refuse a flag without the one that it goes with."""
     for first, first_flag, second, second_flag in pairs:
         if first and not second:
-            raise UsageFailure(f"{first_flag} goes with {second_flag}", remedy=f"add {second_flag}")
+            raise UsageError(f"{first_flag} goes with {second_flag}", remedy=f"add {second_flag}")
 
 
 def _report(value: str | None) -> str | None:

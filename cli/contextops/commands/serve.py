@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import Command, alone
 from contextops.config import profile as profiles
 from contextops.config.file import DEFAULT, LOCAL
@@ -53,7 +53,7 @@ def serve(
     """
     from contextops.local import engine as local
 
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     listener = local.claim(host, port)
     profile = _client_profile(runtime, listener)
     key = profile.key.read() if profile.key else local.random_key()
@@ -65,7 +65,7 @@ def serve(
         _wait(engine)
 
 
-def _client_profile(runtime: Runtime, listener: "Listener") -> Profile:
+def _client_profile(runtime: Context, listener: "Listener") -> Profile:
     """Settle what a client that is sent to this server would use: its key is ours."""
     # We send the key nowhere, so it does not matter whether plain http may carry it.
     typed = {**runtime.typed, "base_url": listener.base_url, "allow_http": True}

@@ -7,10 +7,10 @@ import typer
 
 from contextops.chat import session
 from contextops.commands import SUMMARIES
-from contextops.commands.context import Runtime
+from contextops.commands.context import Context
 from contextops.commands.options import AsJson, Command, group
 from contextops.config.profile import state_folder
-from contextops.errors import ConfigFailure
+from contextops.errors import ConfigError
 
 app = group("session", SUMMARIES["session"])
 
@@ -23,7 +23,7 @@ def list_sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     A table on a terminal, one name a line in a pipe.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     printer = runtime.printer
     paths = session.kept(state_folder())
     if as_json:
@@ -41,7 +41,7 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
     With --json its lines are one array.
     """
-    runtime: Runtime = ctx.obj
+    runtime: Context = ctx.obj
     records = session.load(_existing(name))
     if as_json:
         runtime.printer.json(records)
@@ -66,7 +66,7 @@ def remove(
 def _existing(name: str) -> Path:
     path = session.path_of(name, state_folder())
     if not path.is_file():
-        raise ConfigFailure(
+        raise ConfigError(
             f"no session {name}", f"there is no {path}", "see them with: contextops session list"
         )
     return path

@@ -6,7 +6,6 @@ An edit is a function from the file's data to the data it should have. What it d
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
@@ -20,17 +19,16 @@ from typing import Any, NamedTuple
 
 from contextops import files
 from contextops.config.settings import (
-    HIDDEN,
     KEY_SOURCES,
     SETTINGS,
     TEMPLATE_SETTINGS,
     TEMPLATES,
     Setting,
-    is_secret_name,
-    redact,
-    userinfo_of,
 )
-from contextops.errors import ConfigFailure, reason
+from contextops.editor import run_editor
+from contextops.errors import ConfigError, reason
+from contextops.secrets import HIDDEN, is_secret_name, redact, userinfo_of
+from contextops.suggest import did_you_mean
 
 DEFAULT = "default"
 """The profile that is meant where none is named, in the file or not."""
@@ -70,7 +68,7 @@ class ConfigFile(NamedTuple):
         return found
 
 
-class Wrong(Exception):
+class InvalidSettingError(Exception):
     """Tell which key of the file is wrong, and why; ``load`` and ``edit`` add where it stands."""
 
     def __init__(self, keys: Keys, why: str, remedy: str = _EDIT) -> None:
@@ -83,7 +81,7 @@ class Wrong(Exception):
 # --- reading ------------------------------------------------------------------------------------
 
 
-class Exposed(ConfigFailure):
+class ExposedConfigError(ConfigError):
     """Report a file with a key in it that others may read."""
 
 
@@ -110,7 +108,7 @@ def _read(path: Path, *, required: bool = False) -> ConfigFile:
     text = _decode(path, raw)
     data = _parse(path, text)
     if not private and next(_secrets(data), None) is not None:
-        raise Exposed(
+        raise ExposedConfigError(
             f"cannot use {path}",
             "it holds a key, and others than its owner may read it",
             f"run 'chmod 600 {shlex.quote(str(path))}'",
@@ -203,11 +201,11 @@ def _long_number(text: str) -> Place:
     return _position(text, match.start() if match else 0)
 
 
-def _unusable(path: Path, why: str, remedy: str) -> ConfigFailure:
-    return ConfigFailure(f"cannot use {path}", why, remedy)
+def _unusable(path: Path, why: str, remedy: str) -> ConfigError:
+    return ConfigError(f"cannot use {path}", why, remedy)
 
 
-def _misplaced(path: Path, place: Place, why: str, remedy: str = _EDIT) -> ConfigFailure:
+def _misplaced(path: Path, place: Place, why: str, remedy: str = _EDIT) -> ConfigError:
     return _unusable(path, f"line {place.line}, column {place.column}: {why}", remedy)
 
 
@@ -215,14 +213,16 @@ def _misplaced(path: Path, place: Place, why: str, remedy: str = _EDIT) -> Confi
 
 
 def check(data: Data) -> None:
-    """Raise ``Wrong`` for the first value that no setting can have."""
+    """Raise ``InvalidSettingError`` for the first value that no setting can have."""
     if not isinstance(data.get("default_profile", ""), str):
-        raise Wrong(("default_profile",), "must be the name of a profile, in quotes")
+        raise InvalidSettingError(("default_profile",), "must be the name of a profile, in quotes")
     for name in _tables(data, ("profiles",)):
         keys = ("profiles", name)
         if name == LOCAL:
             remedy = "remove it with 'contextops config unset --profile local'"
-            raise Wrong(keys, f"the name {LOCAL} is taken by the embedded model", remedy)
+            raise InvalidSettingError(
+                keys, f"the name {LOCAL} is taken by the embedded model", remedy
+            )
         _check_values(data, keys, SETTINGS)
     for name in _tables(data, (TEMPLATES,)):
         _check_values(data, (TEMPLATES, name), TEMPLATE_SETTINGS)
@@ -234,25 +234,25 @@ def _check_values(data: Data, keys: Keys, known: Mapping[str, Setting]) -> None:
             if key in known:
                 known[key].check(value)
         except ValueError as error:
-            raise Wrong((*keys, key), str(error)) from None
+            raise InvalidSettingError((*keys, key), str(error)) from None
 
 
 def _tables(data: Data, keys: Keys) -> Data:
     for depth, key in enumerate(keys, 1):
         data = data.get(key, {})
         if not isinstance(data, dict):
-            raise Wrong(keys[:depth], "must be a table")
+            raise InvalidSettingError(keys[:depth], "must be a table")
     return data
 
 
 def _check_located(file: ConfigFile, data: Data) -> None:
     try:
         check(data)
-    except Wrong as wrong:
+    except InvalidSettingError as wrong:
         raise _located(file, wrong) from None
 
 
-def _located(file: ConfigFile, wrong: Wrong) -> ConfigFailure:
+def _located(file: ConfigFile, wrong: InvalidSettingError) -> ConfigError:
     why = f"{wrong.keys[-1]}: {wrong.why}"
     place = locate(file.text, wrong.keys)
     if place is None:
@@ -278,12 +278,6 @@ def unknown_keys_of_template(file: ConfigFile, template: str) -> list[str]:
 def _unknown(where: object, keys: Iterable[str], known: Iterable[str]) -> list[str]:
     hints = {key: did_you_mean(key, known) for key in keys if key not in known}
     return [f"unknown key {key} in {where}{hint and '; '}{hint}" for key, hint in hints.items()]
-
-
-def did_you_mean(key: str, known: Iterable[str]) -> str:
-    """Name the nearest of what is known, or nothing."""
-    near = difflib.get_close_matches(key, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else ""
 
 
 # --- finding a place ----------------------------------------------------------------------------
@@ -413,7 +407,7 @@ def edit(
         try:
             change(data)
             check(data)
-        except Wrong as wrong:
+        except InvalidSettingError as wrong:
             raise _located(file, wrong) from None
         written = _written(path, data)
         if file.exists and written == _written(path, file.data):
@@ -429,7 +423,7 @@ def assign(data: Data, profile: str, keys: Keys, value: Any) -> list[str]:
     A source of the key takes the place of the others: they count as one setting.
     """
     if profile == LOCAL:
-        raise ConfigFailure(
+        raise ConfigError(
             f"cannot change the profile {LOCAL}",
             "it is built in",
             "name another one with --profile NAME",
@@ -487,7 +481,7 @@ def require_profile(data: Data, profile: str) -> None:
     """Fail for a profile that the file does not have, and name those that it has."""
     names = [name for name in _tables(data, ("profiles",)) if name != LOCAL]
     if profile not in _tables(data, ("profiles",)):
-        raise ConfigFailure(
+        raise ConfigError(
             f"there is no profile {profile}",
             f"the config file has {', '.join(names) if names else 'none'}",
             "make it with 'contextops config set --profile NAME KEY VALUE', "
@@ -516,7 +510,7 @@ def require_template(data: Data, template: str) -> None:
     """Fail for a template that the file does not have, and name the nearest that it has."""
     templates = _tables(data, (TEMPLATES,))
     if template not in templates:
-        raise ConfigFailure(
+        raise ConfigError(
             f"there is no template {template}",
             f"the config file has {', '.join(templates) or 'none'}",
             did_you_mean(template, templates)
@@ -528,7 +522,7 @@ def _into(data: Data, keys: Keys) -> Data:
     for depth, key in enumerate(keys, 1):
         data = data.setdefault(key, {})
         if not isinstance(data, dict):
-            raise Wrong(keys[:depth], "must be a table")
+            raise InvalidSettingError(keys[:depth], "must be a table")
     return data
 
 
@@ -573,26 +567,3 @@ def edit_by_hand(path: Path, editor: Sequence[str]) -> None:
     # Editors that write a new file give it the mode of any file, and this one may hold a key.
     files.protect(path)
     load(path)
-
-
-def run_editor(editor: Sequence[str], path: Path) -> None:
-    """Let the user's editor change a file; raises ``ConfigFailure`` where it does not end well."""
-    import signal
-    import subprocess
-
-    remedy = "name an editor that works with VISUAL or EDITOR"
-    try:
-        process = subprocess.Popen([*editor, str(path)])  # noqa: S603  # the user's own words
-    except OSError as error:
-        raise ConfigFailure(f"cannot run the editor {editor[0]}", reason(error), remedy) from None
-    # Ctrl-C is the editor's while it runs.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        status = process.wait()
-    except BaseException:
-        process.terminate()
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if status:
-        raise ConfigFailure(f"the editor {editor[0]} ended with status {status}", "", remedy)

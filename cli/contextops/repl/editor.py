@@ -23,7 +23,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import files, strict_json
-from contextops.errors import Failure, Signalled
+from contextops.errors import ContextopsError, SignalInterrupt
 from contextops.output.printer import exactly
 
 _MOST_ENTRIES = 1000
@@ -84,11 +84,14 @@ class LineEditor:
         )
 
     def read(self, prompt: str) -> str:
-        """Give what is entered next; raises ``EOFError``, ``KeyboardInterrupt``, ``Signalled``."""
+        """Return what is entered next.
+
+        Raises ``EOFError``, ``KeyboardInterrupt`` or ``SignalInterrupt``.
+        """
         self._history.keep_waiting()
         entered = None
         while entered is None:
-            with self._dying_outside(), suppress(_Dropped):
+            with self._dying_outside(), suppress(_DiscardedError):
                 entered = self._entered(prompt)
         self._history.keep(entered)
         if self._is_taken_back():
@@ -136,7 +139,7 @@ class LineEditor:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
             if self._death is not None:
-                raise Signalled(self._death)
+                raise SignalInterrupt(self._death)
 
     def _handle(self, signum: int, _frame: Any) -> None:
         self._death = signal.Signals(signum)
@@ -151,7 +154,7 @@ class LineEditor:
             app.exit(exception=EOFError)
 
 
-class _Dropped(Exception):
+class _DiscardedError(Exception):
     """What was typed is not sent."""
 
 
@@ -183,7 +186,7 @@ class FileHistory(History):
             self._require_ours()
             self._shorten()
             lines = _tail(self._path, _MOST_BYTES).splitlines()
-        except (OSError, Failure):
+        except (OSError, ContextopsError):
             return
         for line in reversed(lines[-_MOST_ENTRIES:]):
             with suppress(ValueError):
@@ -219,7 +222,7 @@ class FileHistory(History):
             return
         try:
             files.append(self._path, line, _WAIT)
-        except Failure as failure:
+        except ContextopsError as failure:
             if not self._has_told:
                 self._note(f"the history is not kept: {failure.why or failure.what}")
             self._has_told = True
@@ -232,7 +235,7 @@ class FileHistory(History):
         if mode & _OTHERS:
             try:
                 files.protect(self._path)
-            except Failure as failure:
+            except ContextopsError as failure:
                 self._note(f"others can read the history: {failure.why}")
 
     def _shorten(self) -> None:
@@ -299,7 +302,7 @@ def _keys() -> KeyBindings:
 
     @keys.add("c-c", filter=writing)
     def _interrupt(event: KeyPressEvent) -> None:
-        why = _Dropped if event.current_buffer.text else KeyboardInterrupt
+        why = _DiscardedError if event.current_buffer.text else KeyboardInterrupt
         event.app.exit(exception=why, style="class:aborting")
 
     return keys

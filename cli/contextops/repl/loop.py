@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol
 
-from contextops.errors import OK, Failure, InputFailure, Signalled, reason
-from contextops.output.printer import StdoutFailure
+from contextops.errors import OK, ContextopsError, InputError, SignalInterrupt, reason
+from contextops.output.printer import StdoutError
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue
-from contextops.repl.slash_commands import SLASH, Leave, Surroundings
+from contextops.repl.slash_commands import SLASH, Leave, ReplContext
 
 
 class Reader(Protocol):
@@ -25,7 +25,7 @@ class Reader(Protocol):
         """Give what is entered next.
 
         Raises ``EOFError`` at the end, ``KeyboardInterrupt`` for Ctrl-C where nothing was typed,
-        and a ``Failure`` for what cannot be read, after which there may be more.
+        and a ``ContextopsError`` for what cannot be read, after which there may be more.
         """
 
 
@@ -39,7 +39,7 @@ class Repl:
     def __init__(
         self,
         dialogue: Dialogue,
-        around: Surroundings,
+        around: ReplContext,
         reader: Reader,
         *,
         profile: str,
@@ -69,13 +69,13 @@ class Repl:
             last = self._told(partial(self._finish, self._dialogue.leave))
         return first or self._status_of(failure) or self._status_of(last)
 
-    def _ends_with(self, failure: Failure | None) -> bool:
-        if isinstance(failure, StdoutFailure):
+    def _ends_with(self, failure: ContextopsError | None) -> bool:
+        if isinstance(failure, StdoutError):
             return True
         return failure is not None and self._fail_fast and not self._reader.is_person
 
-    def _status_of(self, failure: Failure | None) -> int:
-        if failure is None or (self._reader.is_person and not isinstance(failure, StdoutFailure)):
+    def _status_of(self, failure: ContextopsError | None) -> int:
+        if failure is None or (self._reader.is_person and not isinstance(failure, StdoutError)):
             return OK
         return failure.status
 
@@ -87,7 +87,7 @@ class Repl:
         template = f" {dialogue.form.template.name}" if dialogue.form else ""
         return f"{self._profile} {dialogue.model or '(no model)'}{template}{added}> "
 
-    def _turn(self) -> Failure | None:
+    def _turn(self) -> ContextopsError | None:
         """Take one entry to its end; give what failed, once that has been told."""
         return self._told(self._take)
 
@@ -96,11 +96,11 @@ class Repl:
         if entered is not None:
             self._finish(partial(self._do, entered))
 
-    def _told(self, act: Callable[[], None]) -> Failure | None:
+    def _told(self, act: Callable[[], None]) -> ContextopsError | None:
         try:
             with self._each_in():
                 act()
-        except Failure as failure:
+        except ContextopsError as failure:
             self._tell(failure)
             return failure
         return None
@@ -122,9 +122,9 @@ class Repl:
                 act()
         except OSError as error:
             # Nothing that the system refuses is worth a conversation.
-            raise InputFailure("that cannot be done", reason(error)) from None
-        except (KeyboardInterrupt, Signalled) as ended:
-            is_ctrl_c = not isinstance(ended, Signalled) or ended.signum == signal.SIGINT
+            raise InputError("that cannot be done", reason(error)) from None
+        except (KeyboardInterrupt, SignalInterrupt) as ended:
+            is_ctrl_c = not isinstance(ended, SignalInterrupt) or ended.signum == signal.SIGINT
             if not (self._reader.is_person and is_ctrl_c):
                 raise
             again = "" if self._dialogue.is_answered else "; /retry asks again"
@@ -138,7 +138,7 @@ class Repl:
             indent = entered[: len(entered) - len(line)]
             self._dialogue.say(indent + line.removeprefix(SLASH))
 
-    def _tell(self, failure: Failure) -> None:
+    def _tell(self, failure: ContextopsError) -> None:
         is_turns = failure is self._dialogue.failure and not self._dialogue.is_answered
         if self._reader.is_person and is_turns:
             failure.remedy = "; ".join(filter(None, [failure.remedy, "/retry asks again"]))

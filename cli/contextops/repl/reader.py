@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextops.chat.inputs import Lines
+from contextops.chat.inputs import StdinLines
 from contextops.output.printer import Printer
 
 _CONTINUED = "\\"
@@ -13,11 +13,11 @@ class PipedReader:
 
     is_person = False
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: StdinLines) -> None:
         self._lines = lines
 
     def read(self, _prompt: str) -> str:
-        """Give the next line; raises ``EOFError``, and ``InputFailure`` for a bad one."""
+        """Give the next line; raises ``EOFError``, and ``InputError`` for a bad one."""
         return self._lines.next()
 
 
@@ -26,12 +26,12 @@ class PlainReader:
 
     is_person = True
 
-    def __init__(self, lines: Lines, printer: Printer) -> None:
+    def __init__(self, lines: StdinLines, printer: Printer) -> None:
         self._lines = lines
         self._printer = printer
 
     def read(self, prompt: str) -> str:
-        """Give the next message; raises ``EOFError``, and ``InputFailure`` for a bad line."""
+        """Give the next message; raises ``EOFError``, and ``InputError`` for a bad line."""
         self._printer.prompt(prompt)
         try:
             text = self._lines.next()

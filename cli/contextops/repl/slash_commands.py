@@ -12,11 +12,11 @@ from contextops import strict_json
 from contextops.api.completion import cost
 from contextops.chat import request, session
 from contextops.chat.inputs import STANDARD_INPUT, Sources
-from contextops.config.file import did_you_mean
 from contextops.config.settings import parse_parameter
 from contextops.config.template import INPUT, is_name
-from contextops.errors import ConfigFailure, Failure, UsageFailure
+from contextops.errors import ConfigError, ContextopsError, UsageError
 from contextops.repl.dialogue import Added, Dialogue, Form, first_words
+from contextops.suggest import did_you_mean
 
 SLASH = "/"
 
@@ -26,12 +26,12 @@ _NOTHING = ('""', "''")
 _OTHER_WAYS = {"model": "/model ID", "messages": "plain words", "stream": "--no-stream"}
 
 
-class Leave(Exception):
+class Leave(Exception):  # noqa: N818 - not a failure
     """End the conversation: a command asked for it."""
 
 
-class Surroundings(Protocol):
-    """What commands need beyond the dialogue; each function may raise a ``Failure``."""
+class ReplContext(Protocol):
+    """What commands need beyond the dialogue; each function may raise a ``ContextopsError``."""
 
     sources: Sources
     folder: Path
@@ -56,8 +56,8 @@ class Surroundings(Protocol):
         """Let the person change a text in an editor."""
 
 
-Run = Callable[[Dialogue, Surroundings, str], None]
-Complete = Callable[[Surroundings, str], Iterable[str]]
+Run = Callable[[Dialogue, ReplContext, str], None]
+Complete = Callable[[ReplContext, str], Iterable[str]]
 
 
 class Command(NamedTuple):
@@ -77,21 +77,21 @@ class Candidate(NamedTuple):
     about: str = ""
 
 
-def run(dialogue: Dialogue, around: Surroundings, line: str) -> None:
-    """Do what a line with a slash says; raises ``UsageFailure`` where nothing is called so."""
+def run(dialogue: Dialogue, around: ReplContext, line: str) -> None:
+    """Do what a line with a slash says; raises ``UsageError`` where nothing is called so."""
     word, _, argument = _parted(line)
     if word not in COMMANDS:
         near = did_you_mean(word, COMMANDS) or "see /help"
         remedy = f"{near} (// sends a text that begins with a slash)"
-        raise UsageFailure(f"{first_words(word)} is no command", "nothing was sent", remedy)
+        raise UsageError(f"{first_words(word)} is no command", "nothing was sent", remedy)
     command = COMMANDS[word]
     if argument and not command.argument:
         remedy = f"type {word} alone (// sends a text that begins with a slash)"
-        raise UsageFailure(f"{word} takes nothing after it", "nothing was done", remedy)
+        raise UsageError(f"{word} takes nothing after it", "nothing was done", remedy)
     command.run(dialogue, around, argument.rstrip())
 
 
-def completions(around: Surroundings, text: str) -> list[Candidate]:
+def completions(around: ReplContext, text: str) -> list[Candidate]:
     """Give what may stand where this text ends; raises nothing."""
     if not text.startswith(SLASH) or text.startswith(SLASH * 2) or "\n" in text:
         return []
@@ -111,7 +111,7 @@ def completions(around: Surroundings, text: str) -> list[Candidate]:
             for name in complete(around, argument)
             if name.startswith(argument)
         ]
-    except (Failure, OSError, RuntimeError, ValueError):
+    except (ContextopsError, OSError, RuntimeError, ValueError):
         # No such folder, no such user, no path at all: there is nothing that could stand here.
         return []
 
@@ -144,24 +144,24 @@ def show_last_turns(dialogue: Dialogue) -> None:
 # The commands -----------------------------------------------------------------------------------
 
 
-def _help(dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
+def _help(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     names = {f"{name} {command.argument}".rstrip(): command for name, command in COMMANDS.items()}
     width = max(map(len, names))
     dialogue.printer.told(f"{name:<{width}}  {command.help}" for name, command in names.items())
     dialogue.printer.told(_KEYS)
 
 
-def _model(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _model(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if argument:
         dialogue.model = argument
         _note_unlisted(dialogue, around, argument)
     dialogue.printer.told([f"model: {dialogue.model or 'none; choose with /model ID'}"])
 
 
-def _note_unlisted(dialogue: Dialogue, around: Surroundings, model: str) -> None:
+def _note_unlisted(dialogue: Dialogue, around: ReplContext, model: str) -> None:
     try:
         listed = around.models_by_now() or around.models()
-    except Failure:
+    except ContextopsError:
         # Whoever cannot list the models may answer all the same; the next turn tells.
         return
     if model not in listed:
@@ -169,12 +169,12 @@ def _note_unlisted(dialogue: Dialogue, around: Surroundings, model: str) -> None
         dialogue.printer.note(f"the server does not list {model}{near and '; '}{near}")
 
 
-def _models(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _models(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     names = [name for name in around.models() if argument.lower() in name.lower()]
     dialogue.printer.told(names or ["the server lists none"])
 
 
-def _system(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
+def _system(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if argument:
         dialogue.conversation.instruct("" if argument in _NOTHING else argument)
     dialogue.printer.told([f"system: {dialogue.conversation.system or 'none'}"])
@@ -182,7 +182,7 @@ def _system(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
         dialogue.conversation.keep()
 
 
-def _param(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
+def _param(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if argument:
         _set_param(dialogue, argument)
     shown = (f"{name} = {strict_json.dumps(value)}" for name, value in dialogue.params.items())
@@ -192,16 +192,16 @@ def _param(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
 def _set_param(dialogue: Dialogue, argument: str) -> None:
     name, equals, value = (part.strip() for part in argument.partition("="))
     if not equals or not name:
-        raise UsageFailure(f"{argument} is not NAME=VALUE", "", "try: /param temperature=0.2")
+        raise UsageError(f"{argument} is not NAME=VALUE", "", "try: /param temperature=0.2")
     if name in _OTHER_WAYS:
-        raise UsageFailure(f"/param cannot set {name}", "", f"use {_OTHER_WAYS[name]}")
+        raise UsageError(f"/param cannot set {name}", "", f"use {_OTHER_WAYS[name]}")
     if value:
         dialogue.params[name] = parse_parameter(value)
     else:
         dialogue.params.pop(name, None)
 
 
-def _file(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _file(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if argument:
         path = _path(argument)
         text = "".join(request.framed(path, around.sources.text_of(path)))
@@ -209,7 +209,7 @@ def _file(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
     _tell_added(dialogue)
 
 
-def _image(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _image(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if argument:
         path = _path(argument)
         dialogue.added.append(Added(path, image=request.image(path, around.sources)))
@@ -222,11 +222,11 @@ def _path(argument: str) -> str:
     is_there = os.path.exists(os.path.expanduser(argument))  # noqa: PTH110, PTH111 - see above
     path = argument if is_there else _unquoted(argument)
     if path == STANDARD_INPUT:
-        raise UsageFailure("standard input cannot be added", "the messages come from there")
+        raise UsageError("standard input cannot be added", "the messages come from there")
     try:
         return str(Path(path).expanduser()) if path.startswith("~") else path
     except RuntimeError:
-        raise UsageFailure(f"cannot read {path}", "there is no such user") from None
+        raise UsageError(f"cannot read {path}", "there is no such user") from None
 
 
 def _unquoted(argument: str) -> str:
@@ -249,7 +249,7 @@ def _tell_added(dialogue: Dialogue) -> None:
     dialogue.printer.told([told])
 
 
-def _template(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _template(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if not argument:
         dialogue.printer.told(around.template_names() or ["the config file has no templates"])
         return
@@ -268,14 +268,14 @@ def _words(argument: str) -> list[str]:
     try:
         return shlex.split(argument)
     except ValueError as error:
-        raise UsageFailure("cannot read the values", str(error).lower(), "close it") from None
+        raise UsageError("cannot read the values", str(error).lower(), "close it") from None
 
 
 def _pair(template: str, pair: str) -> tuple[str, str]:
     name, equals, value = pair.partition("=")
     if not equals or not is_name(name) or name == INPUT:
         remedy = f"try: /template {template} style=short"
-        raise UsageFailure(f"{pair} fills no field", "it is not FIELD=VALUE", remedy)
+        raise UsageError(f"{pair} fills no field", "it is not FIELD=VALUE", remedy)
     return name, value
 
 
@@ -285,25 +285,25 @@ def _check(form: Form, variables: Mapping[str, str]) -> None:
     if missing:
         values = " ".join(f"{field}=VALUE" for field in fields)
         remedy = f"type: /template {name} {values}"
-        raise UsageFailure(f"the template {name} lacks {', '.join(missing)}", "", remedy)
+        raise UsageError(f"the template {name} lacks {', '.join(missing)}", "", remedy)
     for variable in variables:
         if variable not in fields:
             why = f"it has {', '.join(fields) or 'none'}"
             near = did_you_mean(variable, fields)
-            raise UsageFailure(f"the template {name} has no field {variable}", why, near)
+            raise UsageError(f"the template {name} has no field {variable}", why, near)
 
 
-def _retry(dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
+def _retry(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     if not dialogue.retry():
         dialogue.printer.told(["there is nothing to ask again"])
 
 
-def _undo(dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
+def _undo(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     dialogue.printer.told([dialogue.undo()])
     dialogue.leave()
 
 
-def _edit(dialogue: Dialogue, around: Surroundings, _argument: str) -> None:
+def _edit(dialogue: Dialogue, around: ReplContext, _argument: str) -> None:
     before, parts = dialogue.words_of_last()
     after = around.edited(before)
     if not after.strip() or after.strip() == before.strip():
@@ -312,35 +312,33 @@ def _edit(dialogue: Dialogue, around: Surroundings, _argument: str) -> None:
     dialogue.say(after.rstrip("\n"), parts)
 
 
-def _save(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _save(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     name = _named(argument, "/save")
     path = session.path_of(name, around.folder)
     if path != dialogue.conversation.path:
         if session.is_there(path):
-            raise UsageFailure(
-                f"there is a session {name}", "", f"use another name, or /load {name}"
-            )
+            raise UsageError(f"there is a session {name}", "", f"use another name, or /load {name}")
         dialogue.conversation.keep_in(path)
     dialogue.printer.told([f"kept from now on: {path}"])
 
 
-def _load(dialogue: Dialogue, around: Surroundings, argument: str) -> None:
+def _load(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     name = _named(argument, "/load")
     path = session.path_of(name, around.folder)
     if not session.is_there(path):
         near = did_you_mean(name, _sessions(around, "")) or "see /session"
-        raise ConfigFailure(f"no session {name}", f"there is no {path}", near)
+        raise ConfigError(f"no session {name}", f"there is no {path}", near)
     dialogue.take_up(session.Conversation(path=path))
     show_last_turns(dialogue)
 
 
 def _named(argument: str, command: str) -> str:
     if not argument:
-        raise UsageFailure(f"{command} wants a name", "", f"try: {command} review")
+        raise UsageError(f"{command} wants a name", "", f"try: {command} review")
     return argument
 
 
-def _session(dialogue: Dialogue, around: Surroundings, _argument: str) -> None:
+def _session(dialogue: Dialogue, around: ReplContext, _argument: str) -> None:
     path = dialogue.conversation.path
     dialogue.printer.told([f"session: {path or 'none; keep this one with /save NAME'}"])
     names = list(_sessions(around, ""))
@@ -348,9 +346,9 @@ def _session(dialogue: Dialogue, around: Surroundings, _argument: str) -> None:
         dialogue.printer.told([f"kept: {', '.join(names)}"])
 
 
-def _tokens(dialogue: Dialogue, _around: Surroundings, argument: str) -> None:
+def _tokens(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if argument not in ("", "on", "off"):
-        raise UsageFailure(f"/tokens cannot be {first_words(argument)}", "", "try: /tokens on")
+        raise UsageError(f"/tokens cannot be {first_words(argument)}", "", "try: /tokens on")
     if argument:
         dialogue.tells_cost = argument == "on"
     if not dialogue.responses:
@@ -368,33 +366,33 @@ def _total(response: Mapping[str, object]) -> int:
     return total if isinstance(total, int) else 0
 
 
-def _clear(dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
+def _clear(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     left = dialogue.conversation.path
     dialogue.take_up(session.Conversation(system=dialogue.conversation.system))
     told = f"a new conversation; {left} stays as it is" if left else "a new conversation"
     dialogue.printer.told([told])
 
 
-def _exit(_dialogue: Dialogue, _around: Surroundings, _argument: str) -> None:
+def _exit(_dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     raise Leave
 
 
 # What completes their arguments -----------------------------------------------------------------
 
 
-def _listed(around: Surroundings, _begun: str) -> Iterable[str]:
+def _listed(around: ReplContext, _begun: str) -> Iterable[str]:
     return around.models_by_now()
 
 
-def _templates(around: Surroundings, _begun: str) -> Iterable[str]:
+def _templates(around: ReplContext, _begun: str) -> Iterable[str]:
     return around.template_names()
 
 
-def _sessions(around: Surroundings, _begun: str) -> Iterable[str]:
+def _sessions(around: ReplContext, _begun: str) -> Iterable[str]:
     return [path.stem for path in session.kept(around.folder)]
 
 
-def _paths(_around: Surroundings, begun: str) -> Sequence[str]:
+def _paths(_around: ReplContext, begun: str) -> Sequence[str]:
     """Give the paths that begin so, folders with a slash after them; hidden ones when begun so."""
     folder, name = os.path.split(begun)
     shown = begun[: len(begun) - len(name)]
