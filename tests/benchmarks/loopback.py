@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 # The tests' server is there.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from server import Answer, Request, Server
 from shapes import EVENT_STREAM, OpenWebUI, chunked, http, reply, sse
