@@ -21,7 +21,7 @@ from contextops.commands.help import TOPICS
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
 from contextops.config.settings import BOOLEAN, FILE, PROMPT, SETTINGS
 from contextops.output.printer import COLORS
-from contextops.output.report import FORMATS
+from contextops.output.report import REPORT_FORMATS
 
 _FOLDER = Path(__file__).parent
 _BEGIN = "# --- generated: begin ---\n"
@@ -34,7 +34,7 @@ _KINDS = {
     "--template": "TEMPLATE",
     "--session": "SESSION",
     "--model": "MODEL",
-    "--format": "|".join(FORMATS),
+    "--format": "|".join(REPORT_FORMATS),
     "--color": "|".join(COLORS),
     "--api-key-file": "FILE",
     "--system": "@FILE",

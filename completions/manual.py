@@ -21,7 +21,7 @@ from contextops import __version__
 from contextops.app import app
 from contextops.commands.help import EXIT_CODES
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
-from contextops.config.profile import variables
+from contextops.config.profile import environment_variables
 
 _PAGE = Path(__file__).parent / "contextops.1"
 
@@ -82,7 +82,7 @@ def page() -> Iterator[str]:
     yield from _params(CONNECTION, ctx)
     yield ".SH ENVIRONMENT"
     yield from _prose(_SETTINGS)
-    yield from _list(variables())
+    yield from _list(environment_variables())
     yield ".SH FILES"
     yield from _list(_FILES)
     yield ".PP"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from command_tree import COMMANDS
 from contextops.commands.help import EXIT_CODES
-from contextops.config.profile import variables
+from contextops.config.profile import environment_variables
 from server import Server
 from shapes import KEY, OpenWebUI
 
@@ -35,7 +35,7 @@ VALUES = st.sampled_from(
         *("templates.a.prompt", "params.x", "headers.X", "api_key", "model", "*", "["),
     ]
 ) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
-NAMES = [name for name, _ in variables() if name.startswith("CONTEXTOPS_")]
+NAMES = [name for name, _ in environment_variables() if name.startswith("CONTEXTOPS_")]
 AROUND = st.dictionaries(
     st.sampled_from([name for name in NAMES if "COMMAND" not in name and "LOCAL" not in name]),
     VALUES,

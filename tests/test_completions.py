@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from command_tree import COMMANDS
-from contextops.api.model_ids import remember
+from contextops.api.model_ids import save_model_ids
 from contextops.config.settings import SETTINGS
 
 pytestmark = [
@@ -236,7 +236,7 @@ class Place:
             (state / f"{name}.jsonl").touch()
         (state / "history").touch()
         for name, ids in MODELS.items():
-            remember(self.models.parent, name, ids)
+            save_model_ids(self.models.parent, name, ids)
         (config / "config.toml").write_text(CONFIG, encoding="utf-8")
         for name in ("notes.txt", "two words.md", "folder/inner.json"):
             (self.work / name).touch()
@@ -473,7 +473,7 @@ def test_models_of_the_profile_that_is_exported(shell, export, tmp_path):
     assert shell.offers("contextops --local chat send -m ") == {"smol"}
     export(CONTEXTOPS_PROFILE="", CONTEXTOPS_CONFIG="/nowhere/config.toml")
     assert shell.offers("contextops chat send -m ") == {"plain"}
-    remember(tmp_path / "contextops", "default", ["other"])
+    save_model_ids(tmp_path / "contextops", "default", ["other"])
     export(XDG_CACHE_HOME=str(tmp_path))
     assert shell.offers("contextops chat send -m ") == {"other"}
 

@@ -15,7 +15,7 @@ from contextops.commands import SUMMARIES, Loading
 from contextops.commands.context import Context
 from contextops.commands.options import PROFILE
 from contextops.errors import INTERNAL, ContextopsError, SignalInterrupt, UsageError
-from contextops.output.printer import Printer
+from contextops.output import Printer
 
 
 class Root(Loading):

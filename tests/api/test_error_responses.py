@@ -14,10 +14,10 @@ from contextops import strict_json
 from contextops.api import error_responses
 from contextops.api.error_responses import (
     AmbiguousAuthError,
-    failure,
-    failure_in,
+    error_from_response,
+    error_in_document,
+    error_words,
     status_meant,
-    words,
 )
 from json_values import values
 from shapes import compact
@@ -44,7 +44,9 @@ def shapes(text: str) -> dict[str, bytes]:
 
 
 def refused(status: int, body: bytes = b"", **headers: str) -> Any:
-    return failure(status, {name.replace("_", "-"): v for name, v in headers.items()}, body, WHERE)
+    return error_from_response(
+        status, {name.replace("_", "-"): v for name, v in headers.items()}, body, WHERE
+    )
 
 
 # Its words --------------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ def refused(status: int, body: bytes = b"", **headers: str) -> Any:
 
 def test_the_servers_own_words_are_told():
     for body in shapes("no such luck, sorry").values():
-        assert words(body).endswith("no such luck, sorry")
+        assert error_words(body).endswith("no such luck, sorry")
         told = refused(400, body)
         assert "no such luck, sorry" in told.message
         assert "{" not in told.message
@@ -60,19 +62,19 @@ def test_the_servers_own_words_are_told():
 
 def test_they_are_cut_at_500_characters():
     for body in shapes("ü" * 600).values():
-        assert "ü" * 480 in words(body)
-        assert words(body).count("ü") <= 500
+        assert "ü" * 480 in error_words(body)
+        assert error_words(body).count("ü") <= 500
         assert refused(503, body).message.count("ü") <= 500
 
 
 def test_they_stand_on_one_line():
     for body in shapes("one\r\ntwo\tthree").values():
-        assert words(body).endswith("one two three")
+        assert error_words(body).endswith("one two three")
 
 
 def test_a_complaint_does_not_repeat_the_prompt():
     body = shapes("Input should be a valid dictionary")["details"]
-    assert words(body) == "body.0: Input should be a valid dictionary"
+    assert error_words(body) == "body.0: Input should be a valid dictionary"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_complaint_does_not_repeat_the_prompt():
     ],
 )
 def test_other_bodies_are_told_as_they_are(body: bytes, told: str):
-    assert words(body) == told
+    assert error_words(body) == told
 
 
 def test_who_says_nothing_is_said_to():
@@ -103,8 +105,8 @@ def test_who_says_nothing_is_said_to():
 @pytest.mark.parametrize("unit", [b"<title>", b"<title ", b"<h1>x</", b'{"error":', b"[", b"<"])
 def test_a_hostile_page_costs_no_time(unit: bytes):
     start = time.process_time()
-    words(b"<" + unit * (65536 // len(unit)))
-    words(unit * (65536 // len(unit)))
+    error_words(b"<" + unit * (65536 // len(unit)))
+    error_words(unit * (65536 // len(unit)))
     assert time.process_time() - start < 1
 
 
@@ -282,14 +284,17 @@ def test_only_a_400_folds(status: int):
     ],
 )
 def test_what_is_no_answer_has_a_status_too(document: Any, exit_status: int, word: str):
-    told = failure_in(document)
+    told = error_in_document(document)
     assert told.status == exit_status
     assert word in told.message
     assert told.http_status == 200
 
 
 def test_a_web_page_and_what_is_no_json_name_the_address():
-    for told in (error_responses.html(WHERE), error_responses.not_json(WHERE, "why")):
+    for told in (
+        error_responses.web_page_error(WHERE),
+        error_responses.not_json_error(WHERE, "why"),
+    ):
         assert told.status == 8
         assert WHERE in told.message
         assert "base_url" in told.remedy
@@ -315,7 +320,7 @@ FIELDS = st.dictionaries(st.sampled_from(["location", "retry-after"]), st.text(m
 @example(400, {}, b'{"error": "401: x"}')
 @example(302, {"location": "http://there.example/" + "x" * 5000}, b"")
 def test_any_refusal_is_a_failure_of_ours(status: int, headers: dict[str, str], body: bytes):
-    told = failure(status, headers, body, WHERE)
+    told = error_from_response(status, headers, body, WHERE)
     assert told.status in (4, 5, 7, 8, 22, 29, 50)
     assert len(told.message) < 1000
     if isinstance(told, AmbiguousAuthError):
@@ -325,6 +330,6 @@ def test_any_refusal_is_a_failure_of_ours(status: int, headers: dict[str, str], 
 @given(ERRORS)
 @settings(max_examples=50)
 def test_any_document_is_a_failure_of_ours(document: Any):
-    told = failure_in(document)
+    told = error_in_document(document)
     assert told.status in (8, 22, 50)
     assert len(told.message) < 1000

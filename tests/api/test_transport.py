@@ -23,7 +23,7 @@ import pytest
 
 from certificates import Certificates
 from contextops.api.timeouts import Deadlines
-from contextops.api.transport import Request, Response, Route, Transport, multipart
+from contextops.api.transport import Request, Response, Route, Transport, encode_multipart
 from contextops.errors import ConfigError, ContextopsError, TimedOutError
 from server import CLOSE, HOLD, RESET, Connection, Step
 from server import Request as Received
@@ -145,7 +145,7 @@ def test_the_environment_has_no_say(serve, refusing, home: Path, monkeypatch):
 
 
 def test_a_form_is_one_that_others_read():
-    body, kind = multipart([("file", "näme.txt", b"\x00\r\n--x"), ("kind", None, b"notes")])
+    body, kind = encode_multipart([("file", "näme.txt", b"\x00\r\n--x"), ("kind", None, b"notes")])
     message = email.message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + body)
     file, field = message.get_payload()
     assert file.get_param("name", header="content-disposition") == "file"

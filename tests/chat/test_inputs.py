@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextops.chat import inputs, request
-from contextops.chat.inputs import Sources, argument, decoded
+from contextops.chat.inputs import InputReader, decode, read_argument
 from contextops.errors import InputError, UsageError
 
 PLENTY = 1 << 20
@@ -38,9 +38,9 @@ def gather(notes: list[str]) -> Callable[..., str]:
         limit: int = PLENTY,
         encoding: str = "utf-8",
     ) -> str:
-        read = Sources(limit=limit, note=notes.append, encoding=encoding)
-        text = request.gather(words, [str(path) for path in files], read, stdin=reads_stdin)
-        request.require(text, has_more=False)
+        read = InputReader(limit=limit, note=notes.append, encoding=encoding)
+        text = request.gather_prompt(words, [str(path) for path in files], read, stdin=reads_stdin)
+        request.require_prompt(text, has_more=False)
         return text
 
     return gather
@@ -266,9 +266,9 @@ def test_endless_input_is_refused(gather, monkeypatch):
 
 @given(st.text(), st.binary())
 def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
-    assert decoded(text.encode(), "x") == text.removeprefix("\ufeff")
+    assert decode(text.encode(), "x") == text.removeprefix("\ufeff")
     with suppress(InputError):
-        assert decoded(data, "x").encode() == data.removeprefix(b"\xef\xbb\xbf")
+        assert decode(data, "x").encode() == data.removeprefix(b"\xef\xbb\xbf")
 
 
 # Waiting ----------------------------------------------------------------------------------------
@@ -287,8 +287,8 @@ def test_silence_is_explained_after_a_while(gather, monkeypatch, notes):
 
     with open(reader, encoding="utf-8") as stream:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdin", stream)
-        read = Sources(limit=9, note=note)
-        assert request.gather(["words"], [], read, stdin=True) == "words"
+        read = InputReader(limit=9, note=note)
+        assert request.gather_prompt(["words"], [], read, stdin=True) == "words"
         monkeypatch.undo()
     assert said.is_set()
     assert "standard input" in notes[0]
@@ -374,7 +374,7 @@ def test_what_is_not_in_the_encoding_that_is_named_is_refused(gather, stdin, enc
 @pytest.mark.parametrize("encoding", ["klingon", "", "rot13", "hex", "undefined", "a\0b", "ü"])
 def test_what_is_no_encoding_of_text_is_refused(notes, encoding):
     with pytest.raises(UsageError) as refused:
-        Sources(limit=None, note=notes.append, encoding=encoding)
+        InputReader(limit=None, note=notes.append, encoding=encoding)
     assert refused.value.status == 2
 
 
@@ -385,16 +385,16 @@ def test_an_option_takes_itself_a_file_or_standard_input(stdin, tmp_path, notes)
     path = tmp_path / "a file"
     path.write_bytes(b"\xff\r\n\xef\xbb\xbf")
     stdin("pipe", b"\x00in")
-    read = Sources(limit=None, note=notes.append)
-    assert argument('{"a": "ü"}', read) == '{"a": "ü"}'.encode()
-    assert argument(f"@{path}", read) == b"\xff\r\n\xef\xbb\xbf"
-    assert argument("-", read) == b"\x00in"
+    read = InputReader(limit=None, note=notes.append)
+    assert read_argument('{"a": "ü"}', read) == '{"a": "ü"}'.encode()
+    assert read_argument(f"@{path}", read) == b"\xff\r\n\xef\xbb\xbf"
+    assert read_argument("-", read) == b"\x00in"
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "a\0b", "x" * 5000])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, notes, name: str):
     with pytest.raises(InputError) as failed:
-        Sources(limit=None, note=notes.append).bytes_of(f"{tmp_path}/{name}")
+        InputReader(limit=None, note=notes.append).bytes_of(f"{tmp_path}/{name}")
     assert failed.value.status == 26
     assert name in failed.value.what
     assert failed.value.why

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from contextops import strict_json
 from contextops.chat import request
-from contextops.chat.inputs import Sources
+from contextops.chat.inputs import InputReader
 from contextops.errors import InputError, UsageError
 from json_values import VALUES
 
 
 @pytest.fixture
-def read() -> Sources:
-    return Sources(limit=1 << 20, note=pytest.fail)
+def read() -> InputReader:
+    return InputReader(limit=1 << 20, note=pytest.fail)
 
 
 # Who reads standard input -----------------------------------------------------------------------
@@ -39,7 +39,7 @@ def read() -> Sources:
     ],
 )
 def test_a_dash_claims_standard_input(words, paths, is_claimed):
-    assert request.claims(words, *paths) is is_claimed
+    assert request.claims_stdin(words, *paths) is is_claimed
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_dash_claims_standard_input(words, paths, is_claimed):
 )
 def test_one_only_may_claim_it(words, paths):
     with pytest.raises(UsageError, match="twice") as refused:
-        request.claims(words, *paths)
+        request.claims_stdin(words, *paths)
     assert refused.value.status == 2
 
 
@@ -55,7 +55,7 @@ def test_one_only_may_claim_it(words, paths):
 
 
 def framed(path: str, content: str) -> str:
-    return "".join(request.framed(path, content))
+    return "".join(request.frame_file(path, content))
 
 
 def test_a_frame_names_the_file_as_it_was_typed():
@@ -114,7 +114,7 @@ IMAGES = {
 def test_an_image_is_known_by_its_bytes(read, tmp_path, kind):
     path = tmp_path / "picture.txt"
     path.write_bytes(IMAGES[kind])
-    text, image = request.content("what is it?", [str(path)], read)
+    text, image = request.message_content("what is it?", [str(path)], read)
     assert text == {"type": "text", "text": "what is it?"}
     head, _, data = image["image_url"]["url"].partition(",")
     assert head == f"data:{kind};base64"
@@ -123,11 +123,13 @@ def test_an_image_is_known_by_its_bytes(read, tmp_path, kind):
 
 def test_the_address_of_an_image_is_passed_on(read):
     url = "HTTPS://example.org/a.png?b=c"
-    assert request.content("", [url], read) == [{"type": "image_url", "image_url": {"url": url}}]
+    assert request.message_content("", [url], read) == [
+        {"type": "image_url", "image_url": {"url": url}}
+    ]
 
 
 def test_without_images_the_content_is_the_text(read):
-    assert request.content("text", [], read) == "text"
+    assert request.message_content("text", [], read) == "text"
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"RIFF\0\0\0\0WAVE", b"\x89PN"])
@@ -135,7 +137,7 @@ def test_what_is_no_image_is_refused(read, tmp_path, data):
     path = tmp_path / "fake.png"
     path.write_bytes(data)
     with pytest.raises(InputError, match="no image") as failed:
-        request.content("x", [str(path)], read)
+        request.message_content("x", [str(path)], read)
     assert failed.value.status == 26
 
 
@@ -144,7 +146,7 @@ def test_what_is_no_image_is_refused(read, tmp_path, data):
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
-def messages_in(folder: Path, text: str, read: Sources) -> Any:
+def messages_in(folder: Path, text: str, read: InputReader) -> Any:
     path = folder / "messages.json"
     path.write_text(text)
     return request.read_messages(str(path), read)
@@ -196,7 +198,7 @@ def test_what_is_no_array_of_messages_is_refused(read, tmp_path, text):
 @given(VALUES)
 @settings(max_examples=40)
 def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
-    told = request.fault(value)
+    told = request.message_fault(value)
     assert told is None or told
 
 
@@ -218,18 +220,18 @@ def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
     ids=lambda value: repr(value)[:12],
 )
 def test_a_parameter_is_json_where_it_is_strictly_json(pair: str, name: str, value: Any):
-    assert request.parameters([pair], {}) == {name: value}
+    assert request.parse_params([pair], {}) == {name: value}
 
 
 @given(VALUES)
 @settings(max_examples=40)
 def test_any_value_can_be_typed(value: Any):
-    assert request.parameters([f"a={strict_json.dumps(value)}"], {}) == {"a": value}
+    assert request.parse_params([f"a={strict_json.dumps(value)}"], {}) == {"a": value}
 
 
 def test_flags_of_their_own_are_parameters():
     flags = {"temperature": 0.0, "max_tokens": None}
-    assert request.parameters(["top_p=0.9"], flags) == {"temperature": 0.0, "top_p": 0.9}
+    assert request.parse_params(["top_p=0.9"], flags) == {"temperature": 0.0, "top_p": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -242,13 +244,13 @@ def test_flags_of_their_own_are_parameters():
 )
 def test_what_cannot_be_meant_is_refused(pairs: list[str], word: str):
     with pytest.raises(UsageError, match=word) as refused:
-        request.parameters(pairs, {"temperature": 0.2})
+        request.parse_params(pairs, {"temperature": 0.2})
     assert refused.value.status == 2
 
 
 def test_a_parameter_that_is_no_utf8_is_refused():
     with pytest.raises(InputError) as failed:
-        request.parameters([os.fsdecode(b"user=\xff")], {})
+        request.parse_params([os.fsdecode(b"user=\xff")], {})
     assert failed.value.status == 26
 
 
@@ -263,7 +265,7 @@ def composed(**changes: Any) -> dict[str, Any]:
         "stream": True,
         "shows_usage": False,
     }
-    return request.body(**{**given_, **changes})
+    return request.request_body(**{**given_, **changes})
 
 
 def test_the_body_is_what_the_reference_documents():

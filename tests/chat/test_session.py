@@ -76,7 +76,7 @@ def assistant(content: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["a", "0", "review-2.1_b", "A" * 64, "console", "com10", "a..b"])
 def test_a_name_is_a_file_of_the_folder(tmp_path, name):
-    assert session.path_of(name, tmp_path) == tmp_path / f"{name}.jsonl"
+    assert session.session_path(name, tmp_path) == tmp_path / f"{name}.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_name_is_a_file_of_the_folder(tmp_path, name):
 )
 def test_any_other_name_is_refused(tmp_path, name):
     with pytest.raises(UsageError) as refused:
-        session.path_of(name, tmp_path)
+        session.session_path(name, tmp_path)
     assert refused.value.status == 2
 
 
@@ -98,7 +98,7 @@ def test_any_other_name_is_refused(tmp_path, name):
 def test_a_name_is_always_a_child_of_the_folder(name: str):
     folder = Path("/state/contextops")
     try:
-        path = session.path_of(name, folder)
+        path = session.session_path(name, folder)
     except UsageError:
         return
     assert path.parent == folder or name.endswith(".jsonl")
@@ -106,15 +106,15 @@ def test_a_name_is_always_a_child_of_the_folder(name: str):
 
 
 def test_a_path_says_where(tmp_path, home):
-    assert session.path_of("./talk.jsonl", tmp_path) == Path("talk.jsonl")
-    assert session.path_of("/a/../b.jsonl", tmp_path) == Path("/a/../b.jsonl")
-    assert session.path_of("~/talk.jsonl", tmp_path) == home / "talk.jsonl"
+    assert session.session_path("./talk.jsonl", tmp_path) == Path("talk.jsonl")
+    assert session.session_path("/a/../b.jsonl", tmp_path) == Path("/a/../b.jsonl")
+    assert session.session_path("~/talk.jsonl", tmp_path) == home / "talk.jsonl"
 
 
 @posix
 def test_the_home_of_nobody_is_no_bug(tmp_path):
     with pytest.raises(UsageError):
-        session.path_of("~no-such-user/talk.jsonl", tmp_path)
+        session.session_path("~no-such-user/talk.jsonl", tmp_path)
 
 
 # What is kept and what is sent ------------------------------------------------------------------
@@ -194,15 +194,20 @@ def test_an_answer_that_cannot_be_kept_is_handed_on_with_the_failure(tmp_path):
 def test_whatever_was_answered_can_be_sent_again(path, message, content):
     said = response(**message)
     say(path, "one", iter([Done(said)]))
-    assert session.messages(session.load(path))[1] == {"role": "assistant", **content}
+    assert session.messages(session.load_records(path))[1] == {"role": "assistant", **content}
 
 
 def test_calls_without_results_are_kept_and_not_sent_again(path):
     calls = [{"id": "c"}]
     say(path, "one", iter([Done(response(content=None, tool_calls=calls))]))
     say(path, "two", iter([Done(response(content="2"))]))
-    assert [record.get("tool_calls") for record in session.load(path)] == [None, calls, None, None]
-    sent = [said["content"] for said in session.messages(session.load(path))]
+    assert [record.get("tool_calls") for record in session.load_records(path)] == [
+        None,
+        calls,
+        None,
+        None,
+    ]
+    sent = [said["content"] for said in session.messages(session.load_records(path))]
     assert sent == ["two", "2"]
 
 
@@ -233,7 +238,7 @@ def test_a_typed_one_takes_its_place_and_a_stored_one_does_not(path):
     assert systems(say(path, "2", answer("2"), system="stored")) == ["first"]
     assert systems(say(path, "3", answer("3"), system="typed", typed_system=True)) == ["typed"]
     assert systems(say(path, "4", answer("4"), system="stored")) == ["typed"]
-    assert len(session.messages(session.load(path))) == 1 + 2 * 4
+    assert len(session.messages(session.load_records(path))) == 1 + 2 * 4
 
 
 def test_an_empty_one_takes_it_away(path):
@@ -279,7 +284,7 @@ def test_a_line_that_is_no_message_is_named_and_left(path, line):
 def test_blank_lines_and_those_of_windows_are_no_fault(path):
     say(path, "one", answer("1"))
     path.write_bytes(b"\n" + path.read_bytes().replace(b"\n", b"\r\n") + b"\n")
-    assert session.messages(session.load(path)) == [user("one"), assistant("1")]
+    assert session.messages(session.load_records(path)) == [user("one"), assistant("1")]
 
 
 TURNS = st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), min_size=1, max_size=4)
@@ -299,12 +304,12 @@ def test_cut_at_any_byte_every_whole_line_is_read_and_kept(
     lines = cut.count(b"\n")
     answered = 2 * (lines // 2)
     expected = session.messages([json.loads(line) for line in whole.split(b"\n")[:answered]])
-    assert len(session.load(path)) == lines
+    assert len(session.load_records(path)) == lines
     # A question whose answer was cut off is not asked a second time.
     assert say(path, "next", answer("n")) == [*expected, user("next")]
     assert path.read_bytes().startswith(cut[: cut.rfind(b"\n") + 1])
-    assert len(session.load(path)) == lines + 2
-    assert session.messages(session.load(path)) == [*expected, user("next"), assistant("n")]
+    assert len(session.load_records(path)) == lines + 2
+    assert session.messages(session.load_records(path)) == [*expected, user("next"), assistant("n")]
 
 
 # Its file ---------------------------------------------------------------------------------------
@@ -323,7 +328,7 @@ def test_nobody_else_may_read_it(path):
 
 def test_a_summary_tells_the_last_model_and_time(path):
     say(path, "one", answer("1"))
-    told = session.summary(path)
+    told = session.describe_session(path)
     assert (told["name"], told["messages"], told["model"]) == ("review", 2, "m")
     assert told["last"] == json.loads(path.read_bytes().splitlines()[-1])["time"]
 
@@ -332,8 +337,8 @@ def test_only_files_are_sessions(path):
     say(path, "one", answer("1"))
     (path.parent / "a folder.jsonl").mkdir()
     (path.parent / "notes.txt").touch()
-    assert session.kept(path.parent) == [path]
-    assert session.kept(path.parent / "missing") == []
+    assert session.session_files(path.parent) == [path]
+    assert session.session_files(path.parent / "missing") == []
 
 
 @pytest.mark.parametrize(
@@ -348,7 +353,7 @@ def test_only_files_are_sessions(path):
     ],
 )
 def test_the_words_of_a_message(record, words):
-    assert session.text_of(record) == words
+    assert session.message_text(record) == words
 
 
 WRITER = """
@@ -360,7 +365,8 @@ path, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(int(sys.argv[3])):
     word = f"{name}-{number}"
     question = {"role": "user", "content": word}
-    session.add(path, [question, {"role": "assistant", "content": word, "complete": True}])
+    answer = {"role": "assistant", "content": word, "complete": True}
+    session.append_records(path, [question, answer])
     print(word, flush=True)
 """
 
@@ -374,7 +380,7 @@ def test_twenty_at_once_lose_nothing(path):
     writers = [writer(path, f"w{number}", 2) for number in range(20)]
     told = [process.communicate()[0].decode().split() for process in writers]
     assert all(process.returncode == 0 for process in writers)
-    words = [said["content"] for said in session.messages(session.load(path))]
+    words = [said["content"] for said in session.messages(session.load_records(path))]
     assert words[::2] == words[1::2], "no turn is between the lines of another"
     assert sorted(words[::2]) == sorted(word for words in told for word in words)
     assert len(words) == 2 * 20 * 2
@@ -389,7 +395,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(path):
             time.sleep(0.0007 * round_)
             process.send_signal(signal.SIGKILL)
             acknowledged += (first + process.stdout.read()).decode().split()
-    words = [said["content"] for said in session.messages(session.load(path))]
+    words = [said["content"] for said in session.messages(session.load_records(path))]
     assert words[::2] == words[1::2]
     assert set(acknowledged) <= set(words)
     assert {file.name for file in path.parent.iterdir()} == {"review.jsonl", "review.jsonl.lock"}
@@ -435,7 +441,7 @@ def test_what_is_written_of_it_is_what_it_says(path):
     ask("five", answer("5"))
     said = [message["content"] for message in conversation.messages()]
     assert said == ["Be kind.", "one", "1", "three", "3", "five", "5"]
-    assert [message["content"] for message in session.messages(session.load(path))] == said
+    assert [message["content"] for message in session.messages(session.load_records(path))] == said
 
 
 def test_what_is_taken_back_is_the_last_turn_that_asked_this(path):
@@ -443,8 +449,8 @@ def test_what_is_taken_back_is_the_last_turn_that_asked_this(path):
         say(path, word, answer(word.upper()))
     with pytest.raises(TruncatedError):
         say(path, "one", broken())
-    session.add(path, [{**user("one"), "undoes": True}])
-    assert [said["content"] for said in session.messages(session.load(path))] == [
+    session.append_records(path, [{**user("one"), "undoes": True}])
+    assert [said["content"] for said in session.messages(session.load_records(path))] == [
         *("one", "ONE", "two", "TWO")
     ]
-    assert sum(record.get("undone", False) for record in session.load(path)) == 2
+    assert sum(record.get("undone", False) for record in session.load_records(path)) == 2

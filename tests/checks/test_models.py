@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contextops.checks.models import Verdict, failure_of, judge, probed, waited
+from contextops.checks.models import Verdict, combined_error, judge, poll_until_ok, probe_models
 from contextops.errors import (
     AuthError,
     ConfigError,
@@ -34,7 +34,7 @@ class Clock:
 def wait(poll, seconds):
     clock = Clock()
     told = []
-    verdicts = waited(poll, seconds, told.append, clock=clock, sleep=clock.sleep)
+    verdicts = poll_until_ok(poll, seconds, told.append, clock=clock, sleep=clock.sleep)
     return verdicts, clock, told
 
 
@@ -85,7 +85,7 @@ def test_the_wait_that_a_server_asks_for_is_kept():
 def test_what_no_wait_mends_ends_it(failure):
     verdicts, clock, _ = wait(lambda _: failing(failure), 60)
     assert clock.slept == []
-    assert failure_of(verdicts) is failure
+    assert combined_error(verdicts) is failure
 
 
 def test_one_hopeless_model_ends_the_wait_for_all():
@@ -104,19 +104,19 @@ def test_a_poll_that_the_end_cut_says_nothing():
             clock.now += left
         return verdicts
 
-    verdicts = waited(poll, 2, lambda _: None, clock=clock, sleep=clock.sleep)
-    assert isinstance(failure_of(verdicts), ModelNotFoundError)
+    verdicts = poll_until_ok(poll, 2, lambda _: None, clock=clock, sleep=clock.sleep)
+    assert isinstance(combined_error(verdicts), ModelNotFoundError)
 
 
 def test_a_poll_that_its_own_limit_cut_does():
     verdicts, *_ = wait(lambda _: failing(TimedOutError("slow server")), 2)
-    assert isinstance(failure_of(verdicts), TimedOutError)
+    assert isinstance(combined_error(verdicts), TimedOutError)
 
 
 def test_a_failure_that_all_share_is_told_as_it_is():
     failure = ServerError("down")
     verdicts = judge(["a", "b"], lambda: (_ for _ in ()).throw(failure))
-    assert failure_of(verdicts) is failure
+    assert combined_error(verdicts) is failure
 
 
 def test_a_bug_in_a_probe_is_no_verdict():
@@ -124,10 +124,10 @@ def test_a_bug_in_a_probe_is_no_verdict():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        probed([Verdict("m", available=True)], probe, jobs=2)
+        probe_models([Verdict("m", available=True)], probe, jobs=2)
 
 
 def test_only_what_is_there_is_probed():
     asked = []
-    probed([*missing(), Verdict("there", available=True)], asked.append, jobs=4)
+    probe_models([*missing(), Verdict("there", available=True)], asked.append, jobs=4)
     assert asked == ["there"]

@@ -22,8 +22,8 @@ def keep(folder):
 
     def keep(name, question="why?", words="because", **about):
         answered = {"role": "assistant", "content": words, "model": "m", "complete": True, **about}
-        path = session.path_of(name, folder)
-        session.add(path, [{"role": "user", "content": question}, answered])
+        path = session.session_path(name, folder)
+        session.append_records(path, [{"role": "user", "content": question}, answered])
         return path
 
     return keep
@@ -82,7 +82,7 @@ def test_a_conversation_is_text(run, keep):
 def test_json_is_an_array_of_messages(run, keep):
     path = keep("a", "größer\x1b")
     told = run("session", "show", "--json", "a")
-    assert json.loads(told.stdout) == session.load(path)
+    assert json.loads(told.stdout) == session.load_records(path)
     assert "\x1b" not in told.stdout
     assert run("session", "show", "--json", str(path)).stdout == told.stdout
 

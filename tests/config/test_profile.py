@@ -14,11 +14,11 @@ import pytest
 from contextops.config import profile as profiles
 from contextops.config.profile import (
     cache_folder,
+    collect_layers,
     config_path,
-    gather,
-    in_force,
-    look_up,
+    look_up_setting,
     resolve,
+    settings_in_force,
     state_folder,
 )
 from contextops.config.settings import split_key
@@ -370,7 +370,7 @@ def test_a_command_runs_when_it_is_needed(environ, tmp_path):
         f"open({str(trace)!r}, 'a').write('x'); print('k')"
     )
     key = resolve({}, environ).key
-    look_up(in_force(gather({}, environ)), ["api_key_command"])
+    look_up_setting(settings_in_force(collect_layers({}, environ)), ["api_key_command"])
     assert not trace.exists()
     assert key.read() == key.read() == "k"
     assert trace.read_text() == "x"
@@ -401,11 +401,11 @@ def test_no_key_stands_in_a_representation(stored, environ):
         f'[profiles.default]\napi_key = "{KEY}"\nproxy = "http://me:{KEY}@proxy:1"\n'
         f'headers = {{Authorization = "{KEY}"}}\n'
     )
-    sources = gather({}, environ)
+    sources = collect_layers({}, environ)
     assert KEY not in repr(resolve({}, environ))
     assert KEY not in repr(resolve({}, environ).key)
     assert KEY not in repr(sources)
-    assert KEY not in repr(in_force(sources))
+    assert KEY not in repr(settings_in_force(sources))
 
 
 # --- the embedded model ---
@@ -474,7 +474,9 @@ def test_every_value_has_its_origin(stored, environ):
         '[profiles.default]\nmodel = "m"\nparams = {seed = 1}\nbase_url = "http://a/v1"\n'
     )
     environ["CONTEXTOPS_RETRIES"] = "3"
-    found = in_force(gather({"idle_timeout": "5s", "params": {"top_p": 1}}, environ))
+    found = settings_in_force(
+        collect_layers({"idle_timeout": "5s", "params": {"top_p": 1}}, environ)
+    )
     in_file = f"{path} [profiles.default]"
     assert {key: (found[key].shown, found[key].origin) for key in found if key[:4] != "max_"} == {
         "profile": ("default", "default"),
@@ -496,14 +498,17 @@ def test_every_value_has_its_origin(stored, environ):
 def test_a_table_is_looked_up_whole_and_in_parts(environ):
     environ["CONTEXTOPS_PARAMS"] = '{"logit_bias": {"50256": -100}, "seed": 1}'
     environ["CONTEXTOPS_HEADERS"] = f'{{"X-Org": "acme", "X-Api-Key": "{KEY}"}}'
-    found = in_force(gather({}, environ))
-    assert look_up(found, split_key("params")).value == {"logit_bias": {"50256": -100}, "seed": 1}
-    assert look_up(found, split_key("params.logit_bias.50256")).shown == "-100"
-    assert look_up(found, split_key("headers.x-org")).shown == "acme"
-    assert look_up(found, split_key("headers.X-Api-Key")).shown == "***6789"
-    assert look_up(found, split_key("params.stop")) is None
-    assert look_up(found, split_key("params.seed.x")) is None
-    assert look_up(found, split_key("model")) is None
+    found = settings_in_force(collect_layers({}, environ))
+    assert look_up_setting(found, split_key("params")).value == {
+        "logit_bias": {"50256": -100},
+        "seed": 1,
+    }
+    assert look_up_setting(found, split_key("params.logit_bias.50256")).shown == "-100"
+    assert look_up_setting(found, split_key("headers.x-org")).shown == "acme"
+    assert look_up_setting(found, split_key("headers.X-Api-Key")).shown == "***6789"
+    assert look_up_setting(found, split_key("params.stop")) is None
+    assert look_up_setting(found, split_key("params.seed.x")) is None
+    assert look_up_setting(found, split_key("model")) is None
 
 
 # --- where things are ---

@@ -11,7 +11,6 @@ from contextops.config.settings import (
     check_headers,
     check_params,
     is_private_host,
-    keep,
     needs_no_proxy,
     normalise_base_url,
     origin_of,
@@ -20,6 +19,7 @@ from contextops.config.settings import (
     parse_key,
     parse_parameter,
     parse_size,
+    parse_value,
     split_key,
 )
 from contextops.secrets import mask, redact
@@ -189,7 +189,7 @@ def test_unusable_base_urls(text, reason):
     ],
 )
 def test_a_base_url_is_kept_without_its_tail(text, kept):
-    assert keep(("base_url",), text) == kept
+    assert parse_value(("base_url",), text) == kept
 
 
 paths = st.lists(st.sampled_from(["api", "v1", "models", "chat", "completions", "x", ""]))
@@ -199,10 +199,10 @@ paths = st.lists(st.sampled_from(["api", "v1", "models", "chat", "completions", 
 def test_what_is_kept_of_a_base_url_means_the_same(parts):
     url = normalise_base_url("https://a.example/" + "/".join(parts))
     assert normalise_base_url(str(url)) == url
-    kept = keep(("base_url",), str(url))
+    kept = parse_value(("base_url",), str(url))
     again = normalise_base_url(kept)
     assert (again.url, again.api_path or "/api") == (url.url, url.api_path or "/api")
-    assert keep(("base_url",), kept) == kept
+    assert parse_value(("base_url",), kept) == kept
 
 
 def test_an_origin_is_scheme_host_and_port():
@@ -425,9 +425,9 @@ def test_what_is_no_key(key):
     ],
 )
 def test_what_is_kept_is_shown_as_it_was_given(name, text):
-    kept = keep((name,), text)
+    kept = parse_value((name,), text)
     shown = SETTINGS[name].masked(kept)
-    assert keep((name,), shown if isinstance(shown, str) else str(shown).lower()) == kept
+    assert parse_value((name,), shown if isinstance(shown, str) else str(shown).lower()) == kept
 
 
 # --- who needs no proxy, and which headers nobody chooses ---

@@ -143,7 +143,7 @@ def test_the_engines_defaults_keep_a_small_model_from_rambling(stand_in):
 
 
 def test_localhost_is_claimed_on_both_loopback_addresses():
-    listener = local.claim("localhost", 0)
+    listener = local.claim_listener("localhost", 0)
 
     assert listener.addresses[0] == "127.0.0.1"
     assert listener.addresses[1:] in (["::1"], [])
@@ -159,13 +159,13 @@ def test_a_taken_port_fails_and_names_the_flag(host):
     except OSError:
         pytest.skip("this machine has no IPv6")
     with taken, pytest.raises(ConfigError, match=r"the port is taken.*--port") as caught:
-        local.claim("localhost", taken.getsockname()[1])
+        local.claim_listener("localhost", taken.getsockname()[1])
 
     assert caught.value.status == 3
 
 
 def test_every_address_is_no_address_to_connect_to():
-    listener = local.claim("0.0.0.0", 0)  # noqa: S104
+    listener = local.claim_listener("0.0.0.0", 0)  # noqa: S104
 
     assert listener.addresses == ["0.0.0.0"]  # noqa: S104
     assert listener.base_url == f"http://localhost:{listener.port}"
@@ -174,14 +174,14 @@ def test_every_address_is_no_address_to_connect_to():
 
 def test_a_host_of_another_machine_fails_and_names_the_flag():
     with pytest.raises(ConfigError, match="--host") as caught:
-        local.claim("192.0.2.1", 0)
+        local.claim_listener("192.0.2.1", 0)
 
     assert "(" not in caught.value.why
 
 
 def test_a_path_is_no_host():
     with pytest.raises(ConfigError, match="no such host"):
-        local.claim("/run/any.sock", 0)
+        local.claim_listener("/run/any.sock", 0)
 
 
 # Why it does not start ------------------------------------------------------------------------

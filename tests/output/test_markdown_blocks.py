@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.output.markdown_blocks import Blocks, first_code
+from contextops.output.markdown_blocks import Blocks, first_code_block
 
 # Texts of what matters to the reader of blocks, so that random ones are not all one paragraph.
 TEXTS = st.lists(
@@ -154,7 +154,7 @@ def test_a_long_line_in_small_pieces_costs_no_time(start: str):
     ],
 )
 def test_the_first_block_of_code(text: str, code: str | None):
-    assert first_code(text) == code
+    assert first_code_block(text) == code
 
 
 @pytest.mark.parametrize(
@@ -163,15 +163,15 @@ def test_the_first_block_of_code(text: str, code: str | None):
 )
 def test_the_first_block_of_a_language(language: str, code: str | None):
     text = "```\n0\n```\n```py title=x\n1\n```\n~~~ sh\n2\n~~~\n```c++\n3\n```\n```sh\n4\n```\n"
-    assert first_code(text, language) == code
+    assert first_code_block(text, language) == code
 
 
 def test_a_block_within_another_is_none_of_its_language():
-    assert first_code("````md\n```py\ninner\n```\n````\n```py\nouter\n```", "py") == "outer\n"
+    assert first_code_block("````md\n```py\ninner\n```\n````\n```py\nouter\n```", "py") == "outer\n"
 
 
 @given(TEXTS)
 @settings(max_examples=40)
 def test_code_can_be_fenced_and_taken_out_again(text: str):
     fence = "`" * (3 + text.count("`"))
-    assert first_code(f"words\n{fence}py\n{text}\n{fence}\nwords", "py") == f"{text}\n"
+    assert first_code_block(f"words\n{fence}py\n{text}\n{fence}\nwords", "py") == f"{text}\n"

@@ -15,7 +15,7 @@ import pytest
 from contextops import files
 from contextops.api.completion import Done, Text
 from contextops.chat import render, session
-from contextops.chat.inputs import Sources
+from contextops.chat.inputs import InputReader
 from contextops.chat.session import Conversation
 from contextops.config.template import Template
 from contextops.errors import (
@@ -28,7 +28,7 @@ from contextops.errors import (
 )
 from contextops.output.printer import Printer, StdoutError
 from contextops.repl import slash_commands
-from contextops.repl.dialogue import Dialogue, Form
+from contextops.repl.dialogue import Dialogue, TemplateRequest
 from contextops.repl.loop import Repl
 from deaths import SIGNALS
 
@@ -52,9 +52,11 @@ class Around:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sources = Sources(limit=1000, note=print)
+        self.sources = InputReader(limit=1000, note=print)
         self.listed = ["small", "large"]
-        self.form = Form(Template("none", "", None, says_system=False), {}, None, None, {})
+        self.form = TemplateRequest(
+            Template("none", "", None, says_system=False), {}, None, None, {}
+        )
 
     def models(self) -> list[str]:
         return self.listed
@@ -65,7 +67,7 @@ class Around:
     def template_names(self) -> list[str]:
         return ["commit"]
 
-    def template(self, _name: str) -> Form:
+    def template(self, _name: str) -> TemplateRequest:
         return self.form
 
     def edited(self, text: str) -> str:
@@ -101,7 +103,7 @@ class Talk:
             model="small",
             params={},
             printer=Printer(),
-            deliver=render.words,
+            deliver=render.render_text,
         )
 
     def _ask(self, messages: Any, model: str, params: Any) -> Iterator[Any]:
@@ -407,7 +409,7 @@ def test_where_a_backslash_parts_folders_it_is_no_quote(talk, monkeypatch):
 
 def test_a_template_is_filled_with_the_next_message(talk):
     template = Template("commit", "A {style} message for: {input}", None, says_system=True)
-    talk.around.form = Form(template, {}, "large", "Write.", {"temperature": 0})
+    talk.around.form = TemplateRequest(template, {}, "large", "Write.", {"temperature": 0})
     talk("/template commit style='very short'", "the diff", "thanks")
     messages, model, params = talk.asked[0]
     assert messages == [
@@ -422,7 +424,7 @@ def test_a_template_is_filled_with_the_next_message(talk):
 
 def test_a_template_that_says_all_is_sent_by_enter(talk):
     template = Template("joke", "Tell a joke.", None, says_system=False)
-    talk.around.form = Form(template, {}, None, None, {})
+    talk.around.form = TemplateRequest(template, {}, None, None, {})
     talk("/template joke", "")
     assert talk.prompts == ["Tell a joke."]
 
@@ -430,7 +432,7 @@ def test_a_template_that_says_all_is_sent_by_enter(talk):
 @pytest.mark.parametrize("entry", ["commit", "commit x=1 style=2", "commit style", "commit 'x"])
 def test_a_template_wants_its_fields_and_no_others(talk, entry, capfd):
     template = Template("commit", "{style} {input}", None, says_system=False)
-    talk.around.form = Form(template, {}, None, None, {})
+    talk.around.form = TemplateRequest(template, {}, None, None, {})
     assert talk(f"/template {entry}", is_person=False) == 2
     assert "--var" not in capfd.readouterr().err
 
@@ -557,11 +559,11 @@ def test_save_keeps_what_broke_off_marked(talk, tmp_path):
     talk("one", "/save review")
     *_, part = lines_of(tmp_path / "review.jsonl")
     assert (part["content"], part["complete"]) == ("a part", False)
-    assert session.messages(session.load(tmp_path / "review.jsonl")) == []
+    assert session.messages(session.load_records(tmp_path / "review.jsonl")) == []
 
 
 def test_save_does_not_mix_conversations(talk, tmp_path):
-    session.add(tmp_path / "other.jsonl", [{"role": "user", "content": "x"}])
+    session.append_records(tmp_path / "other.jsonl", [{"role": "user", "content": "x"}])
     assert talk("one", "/save other", is_person=False) == 2
     assert kept(tmp_path / "other.jsonl") == [("user", "x")]
 
@@ -569,7 +571,7 @@ def test_save_does_not_mix_conversations(talk, tmp_path):
 def test_a_conversation_that_is_kept_can_be_kept_elsewhere_too(talk, tmp_path):
     talk("one", "/save a", "two", "/undo", "/save b", "three")
     for name, said in (("a", ["one"]), ("b", ["one", "three"])):
-        messages = session.messages(session.load(tmp_path / f"{name}.jsonl"))
+        messages = session.messages(session.load_records(tmp_path / f"{name}.jsonl"))
         assert [m["content"] for m in messages if m["role"] == "user"] == said
 
 
@@ -587,7 +589,7 @@ def test_load_goes_on_and_shows_the_last_turns(talk, tmp_path, capfd):
 
 
 def test_load_names_the_nearest(talk, tmp_path, capfd):
-    session.add(tmp_path / "review.jsonl", [{"role": "user", "content": "x"}])
+    session.append_records(tmp_path / "review.jsonl", [{"role": "user", "content": "x"}])
     assert talk("/load reviw", is_person=False) == 3
     assert "did you mean review?" in capfd.readouterr().err
 
@@ -753,7 +755,7 @@ def test_the_work_of_a_turn_does_not_grow(talk, tmp_path, monkeypatch):
 
 
 def completed(talk: Talk, text: str) -> list[str]:
-    return [each.text for each in slash_commands.completions(talk.around, text)]
+    return [each.text for each in slash_commands.complete_command(talk.around, text)]
 
 
 @pytest.mark.parametrize(
@@ -773,7 +775,7 @@ def completed(talk: Talk, text: str) -> list[str]:
     ],
 )
 def test_commands_models_sessions_and_templates_are_completed(talk, tmp_path, text, found):
-    session.add(tmp_path / "review.jsonl", [{"role": "user", "content": "x"}])
+    session.append_records(tmp_path / "review.jsonl", [{"role": "user", "content": "x"}])
     assert completed(talk, text) == found
 
 
@@ -795,7 +797,7 @@ def test_paths_are_completed(talk, tmp_path):
 def test_a_blank_at_the_end_is_a_part_of_a_path(talk, tmp_path):
     (tmp_path / "my file.txt").touch()
     begun = f"{tmp_path}/my "
-    (found,) = slash_commands.completions(talk.around, f"/file {begun}")
+    (found,) = slash_commands.complete_command(talk.around, f"/file {begun}")
     assert found.text == f"{tmp_path}/my file.txt"
     assert found.replaces == len(begun)
 

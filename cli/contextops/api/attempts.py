@@ -12,7 +12,7 @@ from contextops.api import error_responses as refusal
 from contextops.api import retry
 from contextops.api.timeouts import Deadlines
 from contextops.api.transport import Request, Response, Transport
-from contextops.config.settings import origin_of
+from contextops.config import origin_of
 from contextops.errors import (
     BadResponseError,
     ContextopsError,
@@ -135,7 +135,7 @@ def read(response: Response, limit: int, start: bytes = b"") -> bytes:
 def _refused(request: Request, response: Response, attempt: int, begun: float) -> Settled:
     body = _error_body(response)
     response.close()
-    failure = refusal.failure(response.status, response.headers, body, request.url)
+    failure = refusal.error_from_response(response.status, response.headers, body, request.url)
     return Settled(response, attempt, begun, failure, body)
 
 

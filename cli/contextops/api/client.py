@@ -20,8 +20,7 @@ from contextops.api.completion import Answer, Done, Piece
 from contextops.api.sse import Parser
 from contextops.api.timeouts import METADATA_MAX_TIME, Deadlines
 from contextops.api.transport import Body, Request, Response, Route, Transport
-from contextops.config.profile import Profile
-from contextops.config.settings import SETTINGS
+from contextops.config import SETTINGS, Profile
 from contextops.errors import (
     AuthError,
     BadResponseError,
@@ -135,7 +134,7 @@ class Client:
         if not ids:
             # To name one would be of no use to whom none is granted.
             remedy = "ask one for access"
-        raise ConfigError("no model chosen", model_ids.offer(ids), remedy)
+        raise ConfigError("no model chosen", model_ids.describe_offer(ids), remedy)
 
     def chat(
         self, body: Mapping[str, Json], *, allow_truncated: bool = False, whole: bool = False
@@ -346,7 +345,7 @@ class Client:
         return ModelNotFoundError(
             f"the server has no model {wanted}",
             failure.why,
-            model_ids.hint(wanted, ids),
+            model_ids.suggest_models(wanted, ids),
             http_status=failure.http_status,
         )
 
@@ -486,17 +485,17 @@ def _whole(document: Json, answer: Answer, status: int) -> list[Piece]:
     choices = document.get("choices") if isinstance(document, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(first, dict) or not isinstance(first.get("message"), dict):
-        raise error_responses.failure_in(document, status)
+        raise error_responses.error_in_document(document, status)
     try:
         return answer.take_document(document)
     except ServerError:
-        raise error_responses.failure_in(document, status) from None
+        raise error_responses.error_in_document(document, status) from None
 
 
 def _require_readable(response: Response, url: str) -> None:
     _require_uncompressed(response, url)
     if _type_of(response) == "text/html":
-        raise error_responses.html(url)
+        raise error_responses.web_page_error(url)
 
 
 def _require_uncompressed(response: Response, url: str) -> None:
@@ -513,7 +512,7 @@ def _models(document: Json, url: str) -> list[dict[str, Json]]:
     """Take ``{"data": […]}``, as every recorded server sends, or the reference's bare array."""
     entries = document.get("data") if isinstance(document, dict) else document
     if not isinstance(entries, list):
-        raise error_responses.failure_in(document)
+        raise error_responses.error_in_document(document)
     known: dict[str, dict[str, Json]] = {}
     entries.reverse()
     while entries:
@@ -532,7 +531,7 @@ def _json(body: bytes, url: str) -> Json:
     try:
         return strict_json.loads(body)
     except ValueError as error:
-        raise error_responses.not_json(url, str(error)) from None
+        raise error_responses.not_json_error(url, str(error)) from None
 
 
 class _Encoded:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
 from contextops import strict_json
-from contextops.api.error_responses import words
+from contextops.api.error_responses import error_words
 from contextops.api.sse import Event
 from contextops.errors import (
     BadResponseError,
@@ -216,7 +216,7 @@ class Answer:
         if error:
             raise ServerError(
                 "the server failed while it answered",
-                words(strict_json.dumps({"error": error}).encode()),
+                error_words(strict_json.dumps({"error": error}).encode()),
                 "try again",
             )
         for name in _HEAD:
@@ -371,14 +371,14 @@ def _normal(choice: Mapping[str, Any]) -> dict[str, Any]:
     return {**choice, "message": message}
 
 
-def calls_in(choice: Mapping[str, Any]) -> list[dict[str, Any]]:
+def tool_calls_of(choice: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give the tool calls of a choice of a response of ours."""
     said = choice.get("message")
     calls: list[dict[str, Any]] = said.get("tool_calls", []) if isinstance(said, dict) else []
     return calls
 
 
-def text_in(choice: Mapping[str, Any]) -> str:
+def text_of_choice(choice: Mapping[str, Any]) -> str:
     """Give the words of a choice."""
     said = choice.get("message")
     told = said if isinstance(said, dict) else {}
@@ -391,7 +391,7 @@ def is_refusal(choice: Mapping[str, Any]) -> bool:
     return isinstance(said, dict) and bool(_text(said.get("refusal")))
 
 
-def cost(response: Mapping[str, Any]) -> str:
+def usage_line(response: Mapping[str, Any]) -> str:
     """Say what an answer cost, as far as the server told."""
     usage = response.get("usage")
     if not isinstance(usage, dict):

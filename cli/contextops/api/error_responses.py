@@ -46,7 +46,7 @@ _CHECK_KEY = "check the key ('contextops config list --show-origin' says where i
 _CHECK_URL = "check base_url ('contextops config get base_url'): is it the server's root?"
 
 
-def words(body: bytes) -> str:
+def error_words(body: bytes) -> str:
     """Give what an error body says in words, at most ``MAX_WORDS`` characters of it."""
     text = body.decode("utf-8", "replace").strip()
     try:
@@ -93,7 +93,7 @@ class AmbiguousAuthError(AuthError):
 def status_meant(status: int, body: bytes) -> int:
     """Give the status that a server meant: a provider's may be folded into a 400's text."""
     if status == 400:
-        folded = re.match(_FOLDED, words(body))
+        folded = re.match(_FOLDED, error_words(body))
         if folded:
             return int(folded[1])
     return status
@@ -107,10 +107,12 @@ def _is_providers(body: bytes) -> bool:
     return isinstance(value, dict) and "error" in value and "detail" not in value
 
 
-def failure(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ContextopsError:
+def error_from_response(
+    status: int, headers: Mapping[str, str], body: bytes, where: str
+) -> ContextopsError:
     """Name the failure that an answer with a status of 300 or more stands for."""
     meant = status_meant(status, body)
-    said = words(body) or "it gave no reason"
+    said = error_words(body) or "it gave no reason"
     if meant != status and meant in (401, 403):
         return _provider_failure(status, said)
     return _failure(meant, headers, said, where, status, is_providers=_is_providers(body))
@@ -183,9 +185,9 @@ def _provider_failure(status: int, said: str) -> ContextopsError:
     )
 
 
-def failure_in(document: Any, http_status: int = 200) -> ContextopsError:
+def error_in_document(document: Any, http_status: int = 200) -> ContextopsError:
     """Name the failure that a JSON document stands for which came as a success but is no answer."""
-    said = words(strict_json.dumps(document).encode())
+    said = error_words(strict_json.dumps(document).encode())
     if isinstance(document, dict) and document.get("error"):
         return ServerError("the server failed", said, "try later", http_status=http_status)
     if isinstance(document, dict) and document.get("detail"):
@@ -206,11 +208,11 @@ def failure_in(document: Any, http_status: int = 200) -> ContextopsError:
     )
 
 
-def not_json(where: str, why: str) -> ContextopsError:
+def not_json_error(where: str, why: str) -> ContextopsError:
     """Say that an answer is not JSON, which it must be."""
     return BadResponseError(f"{where} did not answer with JSON", why, _CHECK_URL)
 
 
-def html(where: str) -> ContextopsError:
+def web_page_error(where: str) -> ContextopsError:
     """Say that a web page came: Open WebUI answers every path it does not know with one."""
     return BadResponseError(f"{where} answered with a web page", "no API is there", _CHECK_URL)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contextops.errors import ContextopsError
 
-PRIVATE = "they are private until an administrator grants access"
+ACCESS_HINT = "they are private until an administrator grants access"
 
 _SHOWN = 10
 _NEAR = 3
@@ -23,18 +23,18 @@ def is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def same(name: str, ids: Sequence[str]) -> list[str]:
+def exact_model(name: str, ids: Sequence[str]) -> list[str]:
     """Give the id that is this very name, if there is one."""
     return [name] if name in ids else []
 
 
-def named(name: str, ids: Sequence[str]) -> list[str]:
+def match_models(name: str, ids: Sequence[str]) -> list[str]:
     """Give the ids that an exact name or a glob stands for, in their order."""
-    exact = same(name, ids)
+    exact = exact_model(name, ids)
     return exact or [each for each in ids if is_glob(name) and fnmatchcase(each, name)]
 
 
-def found(part: str, ids: Sequence[str]) -> list[str]:
+def search_models(part: str, ids: Sequence[str]) -> list[str]:
     """Give the ids that hold ``part``, or fit it where it is a glob, in any case."""
     part = part.lower()
     fits = fnmatchcase if is_glob(part) else _holds
@@ -45,7 +45,7 @@ def _holds(text: str, part: str) -> bool:
     return part in text
 
 
-def nearest(wanted: str, ids: Sequence[str]) -> list[str]:
+def nearest_models(wanted: str, ids: Sequence[str]) -> list[str]:
     """Give the ids that look most like what was wanted, whatever the case of either."""
     import difflib
     import heapq
@@ -61,23 +61,24 @@ def _likeness(one: str, other: str) -> int:
     return len(set(pairwise(one)) & set(pairwise(other)))
 
 
-def hint(wanted: str, ids: Sequence[str]) -> str:
+def suggest_models(wanted: str, ids: Sequence[str]) -> str:
     """Say what may have been meant by a name that is not offered, or what there is."""
     if wanted in ids:
-        return f"it is listed all the same: try 'contextops models list --refresh'; {offer(ids)}"
-    near = [] if is_glob(wanted) else nearest(wanted, ids)
-    return f"did you mean {' or '.join(near)}?" if near else offer(ids)
+        refresh = "try 'contextops models list --refresh'"
+        return f"it is listed all the same: {refresh}; {describe_offer(ids)}"
+    near = [] if is_glob(wanted) else nearest_models(wanted, ids)
+    return f"did you mean {' or '.join(near)}?" if near else describe_offer(ids)
 
 
-def offer(ids: Sequence[str]) -> str:
+def describe_offer(ids: Sequence[str]) -> str:
     """Say in a sentence what there is to choose from."""
     if not ids:
-        return f"the server lists no models ({PRIVATE})"
+        return f"the server lists no models ({ACCESS_HINT})"
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     return f"there are {', '.join(ids[:_SHOWN])}{more}"
 
 
-def remember(folder: Path, profile: str, ids: Iterable[str]) -> None:
+def save_model_ids(folder: Path, profile: str, ids: Iterable[str]) -> None:
     """Keep what a TAB offers, one id a line in ``models/PROFILE``, which shells read themselves.
 
     An id that no line can hold, or that would pass for a flag, is left out. Nothing fails where

@@ -22,7 +22,7 @@ _REST = 5.0
 
 
 @contextmanager
-def interrupted(limit: float | None, elapsed: float) -> Iterator[None]:
+def time_limit(limit: float | None, elapsed: float) -> Iterator[None]:
     """Raise ``TimedOutError`` in the midst of work that goes on beyond what is left of a limit.
 
     Both in seconds; no limit is None or 0. Only a signal gets into a regular expression: on
@@ -46,7 +46,7 @@ def interrupted(limit: float | None, elapsed: float) -> Iterator[None]:
         signal.signal(alarm, before)
 
 
-def shortest(*limits: float) -> float:
+def shortest_limit(*limits: float) -> float:
     """Give the shortest of some limits, of which 0 is none."""
     return min((limit for limit in limits if limit), default=0.0)
 

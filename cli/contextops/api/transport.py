@@ -74,7 +74,7 @@ class Route(NamedTuple):
     insecure: bool = False
 
 
-def multipart(parts: Sequence[tuple[str, str | None, bytes]]) -> tuple[bytes, str]:
+def encode_multipart(parts: Sequence[tuple[str, str | None, bytes]]) -> tuple[bytes, str]:
     """Encode a form of (name, file name or None, content) parts and give it with its type.
 
     As RFC 7578 has it, for uploads.

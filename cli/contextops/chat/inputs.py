@@ -27,7 +27,7 @@ _NAME_ENCODING = "name what it is with --encoding, e.g. --encoding latin-1"
 Note = Callable[[str], None]
 
 
-class Sources:
+class InputReader:
     """Read what a prompt is made of, no more than ``limit`` bytes of each.
 
     ``encoding`` is what text is in; ``note`` is told what is waited for.
@@ -44,7 +44,7 @@ class Sources:
 
     def text_of(self, path: str) -> str:
         """Read a file, or standard input for ``-``, as text."""
-        return decoded(self.bytes_of(path), name_of(path), self._encoding)
+        return decode(self.bytes_of(path), name_of(path), self._encoding)
 
     def array_of(self, path: str, items: str) -> list[Any]:
         """Read a JSON array of such items; raises ``InputError`` for what is none."""
@@ -59,7 +59,7 @@ class Sources:
         ``wanted`` says what it should be.
         """
         name, remedy = name_of(path), f"give {wanted}"
-        text = decoded(self.bytes_of(path), name, remedy=f"{remedy} in UTF-8")
+        text = decode(self.bytes_of(path), name, remedy=f"{remedy} in UTF-8")
         try:
             return strict_json.loads(text)
         except ValueError as error:
@@ -180,7 +180,7 @@ def name_of(path: str) -> str:
     return "standard input" if path == STANDARD_INPUT else path
 
 
-def decoded(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_ENCODING) -> str:
+def decode(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_ENCODING) -> str:
     """Read bytes as text, less a BOM; raises ``InputError`` with the offset of what is none."""
     try:
         text = data.decode(encoding)
@@ -250,7 +250,7 @@ def _wait_for_input(note: Note) -> None:
         note("waiting for standard input; -n leaves it alone")
 
 
-def argument(text: str, sources: Sources) -> bytes:
+def read_argument(text: str, sources: InputReader) -> bytes:
     """Give the bytes that an option means: ``@FILE``, ``-`` for standard input, or itself."""
     if text == STANDARD_INPUT or text.startswith("@"):
         return sources.bytes_of(text.removeprefix("@"))

@@ -12,21 +12,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from contextops.api.completion import Done, Piece, Reasoning, Text, ToolCall, calls_in, text_in
+from contextops.api import Done, Piece, Reasoning, Text, ToolCall, text_of_choice, tool_calls_of
 from contextops.chat import tools
 from contextops.errors import ContextopsError, NoMatchError, OutputError, SignalInterrupt
 from contextops.files import PartFile
-from contextops.output.printer import Printer
+from contextops.output import Printer
 
 if TYPE_CHECKING:
     from contextops.chat.schema import Schema
 
 Pieces = Iterator[Piece]
 Response = dict[str, Any]
-Deliver = Callable[[Pieces, Printer], Response]
+Renderer = Callable[[Pieces, Printer], Response]
 
 
-def form(
+def choose_renderer(
     *,
     as_json: bool,
     as_json_lines: bool,
@@ -34,29 +34,29 @@ def form(
     language: str | None,
     schema: Schema | None = None,
     with_tools: bool = False,
-) -> Deliver:
+) -> Renderer:
     """Choose how to deliver an answer."""
     if code:
         return first_code(language)
     if schema is not None:
         return fitting(schema, as_json=as_json, may_call=with_tools)
     if as_json_lines:
-        return lines
+        return render_jsonl
     if as_json:
-        return document
-    return calls if with_tools else text
+        return render_json
+    return render_tool_calls if with_tools else render_answer
 
 
-def text(pieces: Pieces, printer: Printer) -> Response:
+def render_answer(pieces: Pieces, printer: Printer) -> Response:
     """Show the words of an answer, and say what else there is in it."""
-    response = words(pieces, printer)
-    called = tools.names_in(response)
+    response = render_text(pieces, printer)
+    called = tools.called_names(response)
     if called:
         printer.note(f"the model called {called}; --tools FILE or --json has the calls printed")
     return response
 
 
-def words(pieces: Pieces, printer: Printer) -> Response:
+def render_text(pieces: Pieces, printer: Printer) -> Response:
     """Show the text as it comes, and what the model thought where that is wanted."""
     response: Response = {}
     writer = printer.answer()
@@ -75,7 +75,7 @@ def words(pieces: Pieces, printer: Printer) -> Response:
     return response
 
 
-def document(pieces: Pieces, printer: Printer) -> Response:
+def render_json(pieces: Pieces, printer: Printer) -> Response:
     """Show the whole answer as one document once it is there, or what there is of it."""
     try:
         response = _last(pieces, printer)
@@ -87,7 +87,7 @@ def document(pieces: Pieces, printer: Printer) -> Response:
     return response
 
 
-def lines(pieces: Pieces, printer: Printer) -> Response:
+def render_jsonl(pieces: Pieces, printer: Printer) -> Response:
     """Show every piece as a line when it comes, and the whole answer as the last."""
     response: Response = {}
     for piece in pieces:
@@ -98,7 +98,7 @@ def lines(pieces: Pieces, printer: Printer) -> Response:
 
 
 @contextmanager
-def ending_lines(printer: Printer) -> Iterator[None]:
+def jsonl_errors(printer: Printer) -> Iterator[None]:
     """Let a failure, wherever it comes from, be the last line."""
     try:
         yield
@@ -108,7 +108,7 @@ def ending_lines(printer: Printer) -> Iterator[None]:
         raise
 
 
-def calls(pieces: Pieces, printer: Printer) -> Response:
+def render_tool_calls(pieces: Pieces, printer: Printer) -> Response:
     """Show the tool calls, one a line, and the text beside them on stderr; else the text.
 
     The text is held back until then: only the end tells that no call follows.
@@ -129,7 +129,7 @@ def calls(pieces: Pieces, printer: Printer) -> Response:
     except OutputError as failure:
         # Only that it could not be kept: the answer itself is complete.
         if _is_complete(failure.response):
-            tools.require(failure.response)
+            tools.require_json_arguments(failure.response)
             response = failure.response
         raise
     finally:
@@ -142,20 +142,20 @@ def _show_calls(response: Response, said: str, printer: Printer, *, is_called: b
     if is_called:
         printer.stderr_text(said)
         if response:
-            printer.json_lines(calls_in(_first(response)))
+            printer.json_lines(tool_calls_of(_first(response)))
     elif said or response:
         writer = printer.answer()
         writer.write(said)
         writer.end()
 
 
-def first_code(language: str | None) -> Deliver:
+def first_code(language: str | None) -> Renderer:
     """Show nothing but the first fenced block of code, once the answer is whole."""
 
     def show(response: Response, printer: Printer) -> None:
-        from contextops.output import markdown_blocks
+        from contextops.output import first_code_block
 
-        found = markdown_blocks.first_code(text_in(_first(response)), language)
+        found = first_code_block(text_of_choice(_first(response)), language)
         if found is None:
             kind = f"{language} block" if language else "block of code"
             raise NoMatchError(
@@ -169,30 +169,30 @@ def first_code(language: str | None) -> Deliver:
     return _once_whole(show)
 
 
-def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Deliver:
+def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Renderer:
     """Show the answer once it is whole and has been checked; calls are one where they may be."""
 
     def show(response: Response, printer: Printer) -> None:
         try:
             if not may_call:
-                tools.require_none(response)
+                tools.require_no_calls(response)
             schema.require(response)
         except NoMatchError:
-            printer.detail(f"* the answer: {text_in(_first(response))}")
+            printer.detail(f"* the answer: {text_of_choice(_first(response))}")
             raise
-        made = calls_in(_first(response))
+        made = tool_calls_of(_first(response))
         if as_json:
             printer.json(response)
         elif made:
-            printer.stderr_text(text_in(_first(response)))
+            printer.stderr_text(text_of_choice(_first(response)))
             printer.json_lines(made)
         else:
-            _print(text_in(_first(response)), printer)
+            _print(text_of_choice(_first(response)), printer)
 
     return _once_whole(show)
 
 
-def _once_whole(show: Callable[[Response, Printer], None]) -> Deliver:
+def _once_whole(show: Callable[[Response, Printer], None]) -> Renderer:
     """Show nothing of an answer before all of it is there, and complete."""
 
     def deliver(pieces: Pieces, printer: Printer) -> Response:
@@ -220,7 +220,7 @@ def _print(text: str, printer: Printer) -> None:
 
 
 @contextmanager
-def to_file(printer: Printer, path: Path) -> Iterator[Printer]:
+def output_file(printer: Printer, path: Path) -> Iterator[Printer]:
     """Let what is printed on stdout go to a file, which is there only when all of it is."""
     file = PartFile(path)
     writer = printer.writing_to(file.write)
@@ -232,7 +232,7 @@ def to_file(printer: Printer, path: Path) -> Iterator[Printer]:
         if part and file.is_empty and not (file.is_direct or _is_complete(part)):
             # What is shown only when it is whole has not been; what broke it off is what is told.
             with suppress(ContextopsError):
-                writer.write_text(text_in(_first(part)))
+                writer.write_text(text_of_choice(_first(part)))
         if file.leave():
             printer.note(f"what came of the answer is in {file.part}")
         raise

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextops import strict_json
-from contextops.chat.inputs import STANDARD_INPUT, Sources, name_of, stdin_has_input
-from contextops.config.settings import parse_parameter
-from contextops.config.template import INPUT, is_name
+from contextops.chat.inputs import STANDARD_INPUT, InputReader, name_of, stdin_has_input
+from contextops.config import INPUT_FIELD, is_field_name, parse_parameter
 from contextops.errors import InputError, UsageError
 
 Message = dict[str, Any]
@@ -23,7 +22,7 @@ _KINDS_OF_IMAGE = {
 }
 
 
-def claims(words: Sequence[str], *paths: str | None) -> bool:
+def claims_stdin(words: Sequence[str], *paths: str | None) -> bool:
     """Tell whether one of these is standard input; raises ``UsageError`` where two are."""
     claimed = [path for path in (*paths, *words[: len(words) == 1]) if path == STANDARD_INPUT]
     if len(claimed) > 1:
@@ -33,10 +32,10 @@ def claims(words: Sequence[str], *paths: str | None) -> bool:
     return bool(claimed)
 
 
-def gather(
+def gather_prompt(
     words: Sequence[str],
     files: Sequence[str],
-    sources: Sources,
+    sources: InputReader,
     *,
     stdin: bool,
     has_more: bool = False,
@@ -54,12 +53,12 @@ def gather(
         if stdin and stdin_has_input(has_words=bool(words or files or has_more)):
             parts.append(sources.text_of(STANDARD_INPUT))
     spoken = [(part,) for part in parts if part.strip()]
-    shown = [framed(path, sources.text_of(path)) for path in files]
+    shown = [frame_file(path, sources.text_of(path)) for path in files]
     # At once: each step between would hold a text of 30 MB once more.
     return "".join([piece for part in [*spoken, *shown] for piece in ("\n\n", *part)][1:])
 
 
-def framed(path: str, content: str) -> tuple[str, str, str]:
+def frame_file(path: str, content: str) -> tuple[str, str, str]:
     """Give a file's text in a frame that names it, under a tag that it does not close itself."""
     tag, number = "document", 1
     while f"</{tag}>" in content:
@@ -75,19 +74,21 @@ def _attribute(text: str) -> str:
     return text.replace("\n", "&#10;").replace("\r", "&#13;")
 
 
-def content(prompt: str, images: Sequence[str], sources: Sources) -> str | list[Message]:
+def message_content(
+    prompt: str, images: Sequence[str], sources: InputReader
+) -> str | list[Message]:
     """Give the content of the user's message: the prompt, and a part for each image."""
-    return with_images(prompt, [image(path, sources) for path in images])
+    return user_content(prompt, [image_part(path, sources) for path in images])
 
 
-def with_images(prompt: str, images: Sequence[Message]) -> str | list[Message]:
+def user_content(prompt: str, images: Sequence[Message]) -> str | list[Message]:
     """Give the content of the user's message from the prompt and the parts that are images."""
     if not images:
         return prompt
     return [*([{"type": "text", "text": prompt}] if prompt else []), *images]
 
 
-def image(path: str, sources: Sources) -> Message:
+def image_part(path: str, sources: InputReader) -> Message:
     """Give the part of a message for an image, by its path or address."""
     is_address = path.lower().startswith(("http://", "https://"))
     url = path if is_address else _data_url(path, sources.bytes_of(path))
@@ -107,17 +108,17 @@ def _data_url(path: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def read_messages(path: str, sources: Sources) -> list[Message]:
+def read_messages(path: str, sources: InputReader) -> list[Message]:
     """Read a JSON array of messages; raises ``InputError`` with the index of a wrong one."""
     messages = sources.array_of(path, "messages")
     for index, message in enumerate(messages):
-        wrong = fault(message)
+        wrong = message_fault(message)
         if wrong:
             raise InputError(f"message {index} of {name_of(path)} is no message", wrong)
     return messages
 
 
-def fault(message: Any) -> str | None:
+def message_fault(message: Any) -> str | None:
     """Say what keeps a value from being a message, None where nothing does."""
     if not isinstance(message, dict):
         return "it is no object"
@@ -140,7 +141,7 @@ def _is_part(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("type"), str)
 
 
-def require(prompt: str, *, has_more: bool) -> None:
+def require_prompt(prompt: str, *, has_more: bool) -> None:
     """Refuse to send nothing; raises ``UsageError``."""
     if not prompt.strip() and not has_more:
         raise UsageError(
@@ -150,7 +151,7 @@ def require(prompt: str, *, has_more: bool) -> None:
         )
 
 
-def body(
+def request_body(
     *,
     model: str,
     messages: Sequence[Message],
@@ -165,7 +166,7 @@ def body(
     return composed
 
 
-def parameters(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
+def parse_params(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
     """Read ``NAME=VALUE`` pairs, whose values are JSON where they parse, and flags of their own.
 
     Raises ``UsageError`` for one parameter in two flags, and for what is no parameter.
@@ -183,16 +184,18 @@ def parameters(typed: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]
     return read
 
 
-def variables(typed: Sequence[str]) -> dict[str, str]:
+def parse_variables(typed: Sequence[str]) -> dict[str, str]:
     """Read the ``NAME=VALUE`` pairs that fill a template; raises ``UsageError``."""
     read: dict[str, str] = {}
     for pair in typed:
         name, equals, value = _argument("--var", pair).partition("=")
-        if not equals or not is_name(name):
+        if not equals or not is_field_name(name):
             why = f"{pair}: a name is letters, digits and _"
             raise UsageError("--var is not NAME=VALUE", why, "try: --var language=French")
-        if name == INPUT:
-            raise UsageError(f"--var cannot set {INPUT}", "it is the prompt", "give it as words")
+        if name == INPUT_FIELD:
+            raise UsageError(
+                f"--var cannot set {INPUT_FIELD}", "it is the prompt", "give it as words"
+            )
         if name in read:
             raise UsageError(f"{name} is given twice", "by two --var", "leave one out")
         read[name] = value

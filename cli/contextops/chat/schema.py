@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contextops import strict_json
-from contextops.api.completion import Done, Piece, Reasoning, calls_in, is_refusal, text_in
-from contextops.api.timeouts import interrupted
-from contextops.chat.inputs import Sources, name_of
+from contextops.api import (
+    Done,
+    Piece,
+    Reasoning,
+    is_refusal,
+    text_of_choice,
+    time_limit,
+    tool_calls_of,
+)
+from contextops.chat.inputs import InputReader, name_of
 from contextops.errors import InputError, NoMatchError, RejectedError
 
 if TYPE_CHECKING:
@@ -78,7 +85,7 @@ class Schema:
         if refused:
             why, remedy = f"it refused: {refused[0]}", "rephrase the prompt"
             raise NoMatchError("the model gave no answer", why, remedy, response=response)
-        with interrupted(self._max_time, response["contextops"]["total_ms"] / 1000):
+        with time_limit(self._max_time, response["contextops"]["total_ms"] / 1000):
             for text in _answers(response):
                 self._require_text(text, response)
 
@@ -115,7 +122,7 @@ class Schema:
         return f"at {pointer}: {first.message[:_MAX_FAULT]}"
 
 
-def read(path: str, sources: Sources, max_time: float | None = None) -> Schema:
+def read_schema(path: str, sources: InputReader, max_time: float | None = None) -> Schema:
     """Read a JSON Schema; raises ``InputError`` for what is none.
 
     ``max_time`` are the seconds for a request and the check of its answer.
@@ -246,7 +253,7 @@ def _with_order(messages: list[dict[str, Any]], order: str) -> list[dict[str, An
     return [{**messages[0], "content": said}, *messages[1:]]
 
 
-def ask(
+def ask_with_schema(
     ask_server: Ask, body: Body, schema: Schema, note: Callable[[str], None]
 ) -> Generator[Piece, None, None]:
     """Ask for the form with ``response_format``, and in words where the server does not take it."""
@@ -289,11 +296,11 @@ def _is_ignored(response: Response) -> bool:
 
 
 def _refusals(response: Response) -> list[str]:
-    return [text_in(choice) for choice in response["choices"] if is_refusal(choice)]
+    return [text_of_choice(choice) for choice in response["choices"] if is_refusal(choice)]
 
 
 def _answers(response: Response) -> Iterator[str]:
     """Give the text of each choice that calls no tool."""
     for choice in response["choices"] or [{}]:
-        if not calls_in(choice):
-            yield text_in(choice)
+        if not tool_calls_of(choice):
+            yield text_of_choice(choice)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contextops import files, strict_json
-from contextops.api.completion import Done, Piece, Text
+from contextops.api import Done, Piece, Text
 from contextops.chat import request
 from contextops.errors import ContextopsError, InputError, UsageError, reason
 
@@ -35,7 +35,7 @@ _DEVICE = r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?"
 _ABOUT = ("time", "model", "complete", "usage", "undone", "undoes")
 
 
-def path_of(name: str, folder: Path) -> Path:
+def session_path(name: str, folder: Path) -> Path:
     """Give the file of a session: a name's is in the folder, a path ends in ``.jsonl``.
 
     Raises ``UsageError`` for anything else, so that no name leads out of the folder.
@@ -54,14 +54,14 @@ def path_of(name: str, folder: Path) -> Path:
     return folder / f"{name}{ENDING}"
 
 
-def kept(folder: Path) -> list[Path]:
+def session_files(folder: Path) -> list[Path]:
     """Give the files of the sessions that have a name, in the order of their names."""
     return sorted(path for path in folder.glob(f"*{ENDING}") if path.is_file())
 
 
-def summary(path: Path) -> dict[str, Any]:
+def describe_session(path: Path) -> dict[str, Any]:
     """Say what there is of a session: its name, how many messages, the last model and time."""
-    records = load(path)
+    records = load_records(path)
     models = [record["model"] for record in records if record.get("model")]
     times = [record["time"] for record in records if record.get("time")]
     return {
@@ -73,7 +73,7 @@ def summary(path: Path) -> dict[str, Any]:
     }
 
 
-def text_of(record: Record) -> str:
+def message_text(record: Record) -> str:
     """Give the words of a message; an image is shown as one."""
     content = record.get("content")
     if isinstance(content, list):
@@ -82,14 +82,14 @@ def text_of(record: Record) -> str:
     return content if isinstance(content, str) else strict_json.dumps(record.get("tool_calls"))
 
 
-def parted(content: Content) -> tuple[str, list[Message]]:
+def split_content(content: Content) -> tuple[str, list[Message]]:
     """Cut what the user says into its words and the parts that have none."""
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     words = [str(part["text"]) for part in parts if "text" in part]
     return "\n".join(words), [part for part in parts if "text" not in part]
 
 
-def is_there(path: Path) -> bool:
+def session_exists(path: Path) -> bool:
     """Tell whether something has this path; raises ``InputError`` where that cannot be told."""
     try:
         path.stat()
@@ -100,12 +100,12 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def remove(path: Path) -> None:
+def remove_session(path: Path) -> None:
     """Throw a session away."""
     files.remove(path)
 
 
-def load(path: Path) -> list[Record]:
+def load_records(path: Path) -> list[Record]:
     """Read the whole lines of a session; one that is not there yet has none.
 
     Those of turns that were taken back are ``undone``. Raises ``InputError`` for a line that is
@@ -147,7 +147,7 @@ def _record(path: Path, number: int, line: bytes) -> Record:
         value = strict_json.loads(line)
     except ValueError as error:
         raise _no_message(path, number, str(error)) from None
-    fault = request.fault(value)
+    fault = request.message_fault(value)
     if fault:
         raise _no_message(path, number, fault)
     return dict(value)
@@ -197,7 +197,7 @@ def _message(record: Record) -> Message:
     return {name: value for name, value in record.items() if name not in _ABOUT}
 
 
-def add(path: Path, records: Sequence[Record], wait: float = files.LOCK_WAIT) -> None:
+def append_records(path: Path, records: Sequence[Record], wait: float = files.LOCK_WAIT) -> None:
     """Add lines under the session's lock, all or none of them; they are on the disk then.
 
     The lock is waited for ``wait`` seconds at most.
@@ -234,7 +234,7 @@ class Conversation:
     ) -> None:
         self.path = path
         """Where it is kept; None where it is not."""
-        self._given = strict_json.Written(messages(load(path)) if path else given)
+        self._given = strict_json.Written(messages(load_records(path)) if path else given)
         self.stands_alone = bool(given)
         """Whether it can be sent without a prompt: messages that were given are one."""
         self.is_answered = True
@@ -317,14 +317,14 @@ class Conversation:
         Who has its file open is waited for so many seconds.
         """
         if self.path is not None and self._unkept:
-            add(self.path, self._unkept, wait)
+            append_records(self.path, self._unkept, wait)
             self._unkept.clear()
 
     def keep_in(self, path: Path) -> None:
         """Keep it in this file from now on, with all that has been said."""
-        said = [*(load(self.path) if self.path else []), *self._unkept]
+        said = [*(load_records(self.path) if self.path else []), *self._unkept]
         if said:
-            add(path, said)
+            append_records(path, said)
         self.path = path
         self._unkept.clear()
 

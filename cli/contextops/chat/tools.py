@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from contextops import strict_json
-from contextops.api.completion import Done, Piece, calls_in
-from contextops.chat.inputs import Sources, name_of
+from contextops.api import Done, Piece, tool_calls_of
+from contextops.chat.inputs import InputReader, name_of
 from contextops.errors import InputError, NoMatchError, UsageError
 
 Tool = dict[str, Any]
@@ -18,7 +18,7 @@ Tool = dict[str, Any]
 _CHOICES = ("auto", "none", "required")
 
 
-def read(path: str, sources: Sources) -> list[Tool]:
+def read_tools(path: str, sources: InputReader) -> list[Tool]:
     """Read a JSON array of tools; raises ``InputError`` with the index of a wrong one."""
     tools = sources.array_of(path, "tools")
     names: set[str] = set()
@@ -51,7 +51,7 @@ def _fault(tool: Any, names: set[str]) -> str | None:
     return None
 
 
-def choice(text: str, offered: list[Tool]) -> str | dict[str, Any]:
+def parse_tool_choice(text: str, offered: list[Tool]) -> str | dict[str, Any]:
     """Read which tools may or must be called: a word of the API's, or the name of one."""
     if text in _CHOICES:
         return text
@@ -65,24 +65,24 @@ def choice(text: str, offered: list[Tool]) -> str | dict[str, Any]:
     return {"type": "function", "function": {"name": text}}
 
 
-def checked(pieces: Iterator[Piece]) -> Iterator[Piece]:
+def check_calls(pieces: Iterator[Piece]) -> Iterator[Piece]:
     """Hand the pieces on, the last of them only where every call in the answer can be made."""
     for piece in pieces:
         if isinstance(piece, Done):
-            require(piece.response)
+            require_json_arguments(piece.response)
         yield piece
 
 
-def require(response: dict[str, Any]) -> None:
+def require_json_arguments(response: dict[str, Any]) -> None:
     """Raise ``NoMatchError`` for arguments that are no JSON."""
     for said in response["choices"]:
-        for call in calls_in(said):
+        for call in tool_calls_of(said):
             _require_json(call["function"], response)
 
 
-def require_none(response: dict[str, Any]) -> None:
+def require_no_calls(response: dict[str, Any]) -> None:
     """Raise ``NoMatchError`` for a call where none was offered to the model."""
-    names = names_in(response)
+    names = called_names(response)
     if names:
         raise NoMatchError(
             f"the model called {names}",
@@ -92,9 +92,9 @@ def require_none(response: dict[str, Any]) -> None:
         )
 
 
-def names_in(response: dict[str, Any]) -> str:
+def called_names(response: dict[str, Any]) -> str:
     """Name what is called, each once."""
-    calls = (call for said in response.get("choices", ()) for call in calls_in(said))
+    calls = (call for said in response.get("choices", ()) for call in tool_calls_of(said))
     return ", ".join(dict.fromkeys(_name(call["function"]) for call in calls))
 
 

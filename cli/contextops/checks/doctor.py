@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from contextops import strict_json
-from contextops.api import model_ids
-from contextops.api.timeouts import METADATA_MAX_TIME, shortest
+from contextops.api import METADATA_MAX_TIME, exact_model, shortest_limit
 from contextops.checks import network
-from contextops.checks.models import failure_of, judge, with_hints
-from contextops.config import file as config_file
-from contextops.config import profile as profiles
-from contextops.config.file import ExposedConfigError
-from contextops.config.settings import ip_address
+from contextops.checks.models import combined_error, judge, with_hints
+from contextops.config import (
+    ExposedConfigError,
+    config_path,
+    ip_address,
+    is_config_named,
+    load_config,
+)
 from contextops.errors import (
     AuthError,
     BadResponseError,
@@ -27,8 +29,8 @@ from contextops.errors import (
 )
 
 if TYPE_CHECKING:
-    from contextops.api.client import Client
-    from contextops.config.profile import Profile
+    from contextops.api import Client
+    from contextops.config import Profile
 
 # What /health says where it is not well; a word that we do not know is shown as it is.
 _UNWELL = (False, "error", "fail", "down", "unhealthy")
@@ -104,9 +106,9 @@ class Examination:
     # Here ---------------------------------------------------------------------------------
 
     def _look_at_file(self) -> str:
-        path = profiles.config_path()
+        path = config_path()
         try:
-            file = config_file.load(path, required=profiles.is_config_named())
+            file = load_config(path, required=is_config_named())
         except ExposedConfigError:
             return str(path)
         if not file.exists:
@@ -114,7 +116,7 @@ class Examination:
         return str(path)
 
     def _look_at_permissions(self) -> str:
-        file = config_file.load(profiles.config_path())
+        file = load_config(config_path())
         if not file.exists:
             raise Skipped("there is no file")
         return "no key in it is readable by others"
@@ -154,7 +156,7 @@ class Examination:
         return setting, parts.hostname or "", parts.port or default
 
     def _time_to_connect(self) -> float:
-        return shortest(self._profile().connect_timeout, self._left())
+        return shortest_limit(self._profile().connect_timeout, self._left())
 
     def _require_server(self) -> None:
         if self._profile().is_local:
@@ -247,8 +249,8 @@ class Examination:
         model = self._profile().model
         if not model and ids:
             return f"{len(ids)}; none is chosen" if len(ids) > 1 else ids[0]
-        verdicts = with_hints(judge([model] if model else [], lambda: ids, model_ids.same))
-        if (failure := failure_of(verdicts)) is not None:
+        verdicts = with_hints(judge([model] if model else [], lambda: ids, exact_model))
+        if (failure := combined_error(verdicts)) is not None:
             raise failure
         return f"{len(ids)}, {model} among them"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from contextops.api import model_ids
+from contextops.api import ACCESS_HINT, describe_offer, match_models, suggest_models
 from contextops.errors import (
     AuthError,
     ConfigError,
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
     failure: ContextopsError | None = None
 
 
-def judge(names: Sequence[str], list_ids: ListIds, find: Find = model_ids.named) -> list[Verdict]:
+def judge(names: Sequence[str], list_ids: ListIds, find: Find = match_models) -> list[Verdict]:
     """Tell which of these names the server lists; without any, its only model.
 
     ``find`` gives the ids that a name stands for.
@@ -79,17 +79,17 @@ def judge(names: Sequence[str], list_ids: ListIds, find: Find = model_ids.named)
 
 def _not_chosen(ids: Sequence[str]) -> Verdict:
     remedy = "name those to check, or one for good: contextops config set model ID"
-    failure = ConfigError("no model chosen", model_ids.offer(ids), remedy)
+    failure = ConfigError("no model chosen", describe_offer(ids), remedy)
     return Verdict(None, available=None, failure=failure)
 
 
 def _missing(name: str | None, ids: Sequence[str]) -> Verdict:
-    why = "" if ids else f"it lists none: the key is good, but {model_ids.PRIVATE}"
+    why = "" if ids else f"it lists none: the key is good, but {ACCESS_HINT}"
     failure = ModelNotFoundError(f"the server has no model {name or 'at all'}", why)
     return Verdict(name, available=False, offered=ids, failure=failure)
 
 
-def probed(
+def probe_models(
     verdicts: Sequence[Verdict],
     probe: Probe,
     *,
@@ -159,12 +159,12 @@ def with_hints(verdicts: Sequence[Verdict]) -> list[Verdict]:
     hinted = 0
     for each in verdicts:
         if each.failure and each.offered and each.model and hinted < _MOST_NAMED:
-            each.failure.remedy = model_ids.hint(each.model, each.offered)
+            each.failure.remedy = suggest_models(each.model, each.offered)
             hinted += 1
     return list(verdicts)
 
 
-def failure_of(verdicts: Iterable[Verdict]) -> ContextopsError | None:
+def combined_error(verdicts: Iterable[Verdict]) -> ContextopsError | None:
     """Give the one failure that stands for all: what is missing, else the first."""
     failed = [each for each in verdicts if each.failure]
     missing = [each for each in failed if each.available is False]
@@ -194,7 +194,7 @@ def _with_near(verdict: Verdict) -> str:
     return f"{verdict.model} ({remedy})" if remedy.startswith("did you") else f"{verdict.model}"
 
 
-def waited(
+def poll_until_ok(
     poll: Callable[[float], list[Verdict]],
     seconds: float,
     tell: Callable[[str], None],
@@ -213,7 +213,7 @@ def waited(
     verdicts = poll(seconds)
     if seconds and clock() >= end:
         _allow_more(verdicts)
-    while (failure := failure_of(verdicts)) is not None and not _is_final(verdicts):
+    while (failure := combined_error(verdicts)) is not None and not _is_final(verdicts):
         left = last_start - clock()
         if left <= 0:
             break

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from contextops.api.timeouts import SHARE_OF_ONE_ADDRESS
+from contextops.api import SHARE_OF_ONE_ADDRESS
 from contextops.errors import TimedOutError, UnreachableError, reason
 
 Found = TypeVar("Found")

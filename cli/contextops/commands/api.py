@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contextops import strict_json
-from contextops.chat.inputs import Sources, argument
+from contextops.chat import InputReader, read_argument
 from contextops.commands.context import Context
 from contextops.commands.options import OnlineCommand, alone
 from contextops.errors import BadResponseError, ContextopsError, UsageError
-from contextops.output.printer import Printer, sanitise
+from contextops.output import Printer, sanitise
 
 if TYPE_CHECKING:
-    from contextops.api.client import Reply
+    from contextops.api import Reply
 
 
 app = alone()
@@ -63,7 +63,7 @@ def api(
     """
     runtime: Context = ctx.obj
     runtime.printer.require_stdout()
-    body, content_type = _body(data, form or [], Sources(limit=None, note=runtime.printer.note))
+    body, content_type = _body(data, form or [], InputReader(limit=None, note=runtime.printer.note))
     client = runtime.client
     url = client.url_of(_checked_path(path))
     typed = _checked_method(method)
@@ -106,17 +106,17 @@ def _checked_path(path: str) -> str:
     return path
 
 
-def _body(data: str | None, form: Sequence[str], sources: Sources) -> tuple[bytes | None, str]:
+def _body(data: str | None, form: Sequence[str], sources: InputReader) -> tuple[bytes | None, str]:
     if data is not None and form:
         raise UsageError("-d and -F exclude each other", remedy="leave one out")
     if form:
-        from contextops.api.transport import multipart
+        from contextops.api import encode_multipart
 
-        return multipart([_part(field, sources) for field in form])
-    return (None if data is None else argument(data, sources)), "application/json"
+        return encode_multipart([_part(field, sources) for field in form])
+    return (None if data is None else read_argument(data, sources)), "application/json"
 
 
-def _part(field: str, sources: Sources) -> tuple[str, str | None, bytes]:
+def _part(field: str, sources: InputReader) -> tuple[str, str | None, bytes]:
     name, equals, value = field.partition("=")
     if not equals or not name:
         raise UsageError("-F is not NAME=VALUE", field, "try: -F file=@notes.txt")

@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from contextops.chat import session
+from contextops.chat import Conversation, session_path
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
 from contextops.commands.context import Context
 from contextops.commands.options import group
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 
 Model = Annotated[
     str | None,
@@ -57,9 +57,9 @@ class _Chat(Loading):
 app = group("chat", SUMMARIES["chat"], cls=_Chat)
 
 
-def conversation(runtime: Context, *, typed_system: bool) -> session.Conversation:
+def conversation(runtime: Context, *, typed_system: bool) -> Conversation:
     """Take up the session of the profile, or begin a conversation that nobody keeps."""
     name = runtime.profile.session
-    path = None if name is None else session.path_of(name, state_folder())
+    path = None if name is None else session_path(name, state_folder())
     system = runtime.profile.system
-    return session.Conversation(path=path, system=system, typed_system=typed_system)
+    return Conversation(path=path, system=system, typed_system=typed_system)

@@ -13,9 +13,17 @@ from typing import Annotated, Any, TextIO, cast
 import typer
 
 from contextops import __version__
-from contextops.api.completion import Piece
-from contextops.chat import render, request, session
-from contextops.chat.inputs import Sources, StdinLines
+from contextops.api import Piece
+from contextops.chat import (
+    InputReader,
+    Message,
+    StdinLines,
+    jsonl_errors,
+    parse_params,
+    render_jsonl,
+    render_text,
+    request_body,
+)
 from contextops.commands.chat import (
     Model,
     Param,
@@ -29,17 +37,20 @@ from contextops.commands.chat import (
 )
 from contextops.commands.context import Context
 from contextops.commands.options import AsJsonLines, OnlineCommand, alone
-from contextops.config import profile as profiles
-from contextops.config.profile import state_folder
-from contextops.config.settings import TEMPLATES
-from contextops.config.template import Template
+from contextops.config import TEMPLATES, Template, collect_layers, resolve, state_folder
 from contextops.editor import editor_command, run_editor
 from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
-from contextops.output.printer import Printer
-from contextops.repl import slash_commands
-from contextops.repl.dialogue import Dialogue, Form
-from contextops.repl.loop import Reader, Repl
-from contextops.repl.reader import PipedReader, PlainReader
+from contextops.output import Printer
+from contextops.repl import (
+    Dialogue,
+    PipedReader,
+    PlainReader,
+    Reader,
+    Repl,
+    TemplateRequest,
+    complete_command,
+    show_last_turns,
+)
 from contextops.secrets import redact
 
 app = alone()
@@ -89,10 +100,10 @@ def repl(
     runtime: Context = ctx.obj
     runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
     flags = {"temperature": temperature, "max_tokens": max_tokens}
-    parameters = request.parameters(param or [], flags)
+    parameters = parse_params(param or [], flags)
     runtime.keep(model=model, system=system, params=parameters, session=session_name)
     printer = runtime.printer
-    with render.ending_lines(printer) if as_json_lines else nullcontext():
+    with jsonl_errors(printer) if as_json_lines else nullcontext():
         printer.require_stdout()
         _hide_key(runtime)
         around = _Around(runtime)
@@ -103,7 +114,7 @@ def repl(
             model=_model(runtime, is_person=reader.is_person),
             params=runtime.profile.params,
             printer=printer,
-            deliver=render.lines if as_json_lines else render.words,
+            deliver=render_jsonl if as_json_lines else render_text,
             tells_cost=usage,
         )
     if reader.is_person:
@@ -114,7 +125,7 @@ def repl(
         reader,
         profile=runtime.profile.name,
         fail_fast=fail_fast,
-        each_in=partial(render.ending_lines, printer) if as_json_lines else nullcontext,
+        each_in=partial(jsonl_errors, printer) if as_json_lines else nullcontext,
     ).run()
     raise typer.Exit(status)
 
@@ -134,7 +145,7 @@ def _knows_key(runtime: Context) -> bool:
 
 
 def _ask(
-    runtime: Context, messages: Sequence[session.Message], model: str, params: Mapping[str, Any]
+    runtime: Context, messages: Sequence[Message], model: str, params: Mapping[str, Any]
 ) -> Iterator[Piece]:
     if runtime.profile.is_local and model != runtime.local_model():
         # The embedded engine answers to any name.
@@ -143,7 +154,7 @@ def _ask(
             f"the embedded engine has no model {model}", why, "choose with /model"
         )
     runtime.client.begin()
-    body = request.body(
+    body = request_body(
         model=model, messages=messages, params=params, stream=True, shows_usage=True
     )
     return runtime.client.chat(body)
@@ -164,7 +175,7 @@ def _greet(runtime: Context, dialogue: Dialogue) -> None:
     if not runtime.quiet:
         told = f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"
         runtime.printer.told([told])
-    slash_commands.show_last_turns(dialogue)
+    show_last_turns(dialogue)
 
 
 # Where the messages come from -------------------------------------------------------------------
@@ -177,7 +188,7 @@ def _reader(runtime: Context, around: "_Around") -> Reader:
     screen = _screen(runtime.printer)
     if screen is None:
         return PlainReader(lines, runtime.printer)
-    from contextops.repl.editor import LineEditor
+    from contextops.repl import LineEditor
 
     return LineEditor(
         screen=screen,
@@ -185,7 +196,7 @@ def _reader(runtime: Context, around: "_Around") -> Reader:
         history=state_folder() / _HISTORY,
         is_secret=lambda entry: runtime.printer.hides(entry) or redact(entry) != entry,
         knows_secrets=partial(_knows_key, runtime),
-        complete=partial(slash_commands.completions, around),
+        complete=partial(complete_command, around),
         note=runtime.printer.note,
     )
 
@@ -214,7 +225,7 @@ class _Around:
         self._known: list[str] = []
         self._asking: threading.Thread | None = None
         self.folder = state_folder()
-        self.sources = Sources(limit=runtime.profile.max_prompt, note=runtime.printer.note)
+        self.sources = InputReader(limit=runtime.profile.max_prompt, note=runtime.printer.note)
 
     def models(self) -> list[str]:
         if self._runtime.profile.is_local:
@@ -243,18 +254,18 @@ class _Around:
             return
 
     def template_names(self) -> list[str]:
-        return list(profiles.gather(self._runtime.typed).file.templates)
+        return list(collect_layers(self._runtime.typed).file.templates)
 
-    def template(self, name: str) -> Form:
+    def template(self, name: str) -> TemplateRequest:
         # Typed after the flags, it beats them.
         typed = {k: v for k, v in self._runtime.typed.items() if k not in _OF_TEMPLATES}
-        profile = profiles.resolve({**typed, "template": name})
+        profile = resolve({**typed, "template": name})
         own = {
             setting
             for setting, origin in profile.origins.items()
             if origin.endswith(f"[{TEMPLATES}.{name}]")
         }
-        return Form(
+        return TemplateRequest(
             cast("Template", profile.template),
             variables={},
             model=profile.model if "model" in own else None,

@@ -7,9 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from contextops.api.completion import cost
-from contextops.chat import render, request, session, tools
-from contextops.chat.inputs import Sources
+from contextops.api import usage_line
+from contextops.chat import (
+    Conversation,
+    InputReader,
+    check_calls,
+    choose_renderer,
+    claims_stdin,
+    gather_prompt,
+    jsonl_errors,
+    message_content,
+    output_file,
+    parse_params,
+    parse_tool_choice,
+    parse_variables,
+    read_messages,
+    read_tools,
+    request_body,
+    require_once,
+    require_prompt,
+)
 from contextops.commands.chat import (
     Model,
     Param,
@@ -23,11 +40,11 @@ from contextops.commands.chat import (
 )
 from contextops.commands.context import Context
 from contextops.commands.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
-from contextops.config.template import Template
+from contextops.config import Template
 from contextops.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from contextops.chat.schema import Schema
+    from contextops.chat import Schema
 
 app = alone()
 
@@ -179,16 +196,14 @@ def send(
         tool_choice=tool_choice,
         output=output,
     )
-    with render.ending_lines(runtime.printer) if as_json_lines else nullcontext():
+    with jsonl_errors(runtime.printer) if as_json_lines else nullcontext():
         exclude(
             (messages is not None, "--messages", session_name is not None, "--session"),
             (dry_run, "--dry-run", output is not None, "-o"),
         )
         need((curl, "--curl", dry_run, "--dry-run"))
         _check(given, wanted)
-        typed = request.parameters(
-            param or [], {"temperature": temperature, "max_tokens": max_tokens}
-        )
+        typed = parse_params(param or [], {"temperature": temperature, "max_tokens": max_tokens})
         _require_once(typed, wanted)
         runtime.keep(model=model, system=system, params=typed)
         runtime.keep(session=session_name, template=template)
@@ -204,7 +219,7 @@ def send(
         asked = _asked(form, wanted, sources)
         talk = _begun(runtime, messages, sources, typed_system=system is not None)
         _ask(talk, given, sources, template_in_use, fields)
-        body = request.body(
+        body = request_body(
             model=_offline_model(runtime) if dry_run else runtime.model,
             messages=talk.messages(),
             params={**runtime.profile.params, **asked},
@@ -216,7 +231,7 @@ def send(
             return
         response = _answer(runtime, talk, body, wanted, form, allow_truncated=allow_truncated)
         if usage:
-            runtime.printer.usage(cost(response))
+            runtime.printer.usage(usage_line(response))
 
 
 class _Given(NamedTuple):
@@ -232,7 +247,7 @@ class _Given(NamedTuple):
 
     def claims_stdin(self, *others: str | None) -> bool:
         """Tell whether one of these, or of the ``others``, is standard input by name."""
-        return request.claims(self.words, self.messages, *others, *self.files, *self.images)
+        return claims_stdin(self.words, self.messages, *others, *self.files, *self.images)
 
 
 class _Wanted(NamedTuple):
@@ -273,7 +288,7 @@ def _check(given: _Given, wanted: _Wanted) -> None:
 
 def _require_once(typed: dict[str, Any], wanted: _Wanted) -> None:
     """Refuse a parameter that two flags give."""
-    request.require_once(
+    require_once(
         typed,
         response_format=wanted.schema_file,
         tools=wanted.tools_file,
@@ -292,27 +307,29 @@ def _with_schema_of(template: Template | None, wanted: _Wanted) -> _Wanted:
     return wanted._replace(schema_file=str(template.schema))
 
 
-def _sources(runtime: Context, encoding: str) -> Sources:
-    return Sources(limit=runtime.profile.max_prompt, note=runtime.printer.note, encoding=encoding)
+def _sources(runtime: Context, encoding: str) -> InputReader:
+    return InputReader(
+        limit=runtime.profile.max_prompt, note=runtime.printer.note, encoding=encoding
+    )
 
 
-def _form(wanted: _Wanted, sources: Sources, max_time: float | None) -> "Schema | None":
+def _form(wanted: _Wanted, sources: InputReader, max_time: float | None) -> "Schema | None":
     if wanted.schema_file is None:
         return None
-    from contextops.chat import schema
+    from contextops.chat import read_schema
 
-    return schema.read(wanted.schema_file, sources, max_time)
+    return read_schema(wanted.schema_file, sources, max_time)
 
 
 def _ask(
-    talk: session.Conversation,
+    talk: Conversation,
     given: _Given,
-    sources: Sources,
+    sources: InputReader,
     template: Template | None,
     fields: dict[str, str],
 ) -> None:
     """Gather the prompt and put it to the talk."""
-    text = request.gather(
+    text = gather_prompt(
         given.words,
         given.files,
         sources,
@@ -320,14 +337,14 @@ def _ask(
         has_more=_speaks(template),
     )
     text = _filled(template, fields, text, has_images=bool(given.images))
-    request.require(text, has_more=bool(given.images or talk.stands_alone))
+    require_prompt(text, has_more=bool(given.images or talk.stands_alone))
     if text or given.images:
-        talk.ask(request.content(text, given.images, sources))
+        talk.ask(message_content(text, given.images, sources))
 
 
 def _answer(
     runtime: Context,
-    talk: session.Conversation,
+    talk: Conversation,
     body: dict[str, Any],
     wanted: _Wanted,
     form: "Schema | None",
@@ -335,7 +352,7 @@ def _answer(
     allow_truncated: bool,
 ) -> dict[str, Any]:
     """Send the request, keep what comes in the conversation, and show it."""
-    deliver = render.form(
+    deliver = choose_renderer(
         as_json=wanted.as_json,
         as_json_lines=wanted.as_json_lines,
         code=wanted.code,
@@ -346,31 +363,31 @@ def _answer(
     printer = runtime.printer
     with ExitStack() as stack:
         if wanted.output is not None:
-            printer = stack.enter_context(render.to_file(printer, wanted.output))
+            printer = stack.enter_context(output_file(printer, wanted.output))
         stack.enter_context(printer.waiting())
         ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=wanted.is_whole)
         if form is None:
             answer = ask(body)
         else:
-            from contextops.chat import schema
+            from contextops.chat import ask_with_schema
 
-            answer = schema.ask(ask, body, form, printer.note)
+            answer = ask_with_schema(ask, body, form, printer.note)
         if talk.is_kept:
             # Else nobody goes on with it, and 64 MB of it need not be there twice.
             answer = talk.recorded(answer, body["model"])
         pieces = stack.enter_context(closing(answer))
-        return deliver(tools.checked(pieces) if wanted.tools_file is not None else pieces, printer)
+        return deliver(check_calls(pieces) if wanted.tools_file is not None else pieces, printer)
 
 
-def _asked(form: "Schema | None", wanted: _Wanted, sources: Sources) -> dict[str, Any]:
+def _asked(form: "Schema | None", wanted: _Wanted, sources: InputReader) -> dict[str, Any]:
     """Give the parameters that ask for a form and offer tools."""
     asked: dict[str, Any] = {}
     if form is not None:
         asked["response_format"] = form.response_format
     if wanted.tools_file is not None:
-        asked["tools"] = tools.read(wanted.tools_file, sources)
+        asked["tools"] = read_tools(wanted.tools_file, sources)
     if wanted.tool_choice is not None:
-        asked["tool_choice"] = tools.choice(wanted.tool_choice, asked["tools"])
+        asked["tool_choice"] = parse_tool_choice(wanted.tool_choice, asked["tools"])
     return asked
 
 
@@ -378,7 +395,7 @@ def _fields(typed: list[str], template: Template | None) -> dict[str, str]:
     """Read what fills the template, and see that it is all, before anything else is read."""
     if typed and template is None:
         raise UsageError("--var goes with --template", remedy="add --template NAME")
-    values = request.variables(typed)
+    values = parse_variables(typed)
     if template:
         template.check(values)
     return values
@@ -395,21 +412,21 @@ def _filled(
     if template is None:
         return text
     if template.takes_input:
-        request.require(text, has_more=has_images)
+        require_prompt(text, has_more=has_images)
     return template.fill(values, text)
 
 
 def _begun(
-    runtime: Context, messages: str | None, sources: Sources, *, typed_system: bool
-) -> session.Conversation:
+    runtime: Context, messages: str | None, sources: InputReader, *, typed_system: bool
+) -> Conversation:
     """Take up what comes before the prompt: messages of a file, a session, or nothing."""
     template = runtime.profile.template
     # A template is typed, and so is what it says.
     typed_system = typed_system or bool(template and template.says_system)
     if messages is not None:
-        given = request.read_messages(messages, sources)
+        given = read_messages(messages, sources)
         system = runtime.profile.system
-        return session.Conversation(given=given, system=system, typed_system=typed_system)
+        return Conversation(given=given, system=system, typed_system=typed_system)
     return conversation(runtime, typed_system=typed_system)
 
 
@@ -424,6 +441,6 @@ def _show_request(runtime: Context, body: dict[str, Any], *, as_curl: bool) -> N
     if not as_curl:
         runtime.printer.json(body)
         return
-    from contextops.api.client import curl_command
+    from contextops.api import curl_command
 
     runtime.printer.write_text(curl_command(runtime.profile, body))

@@ -8,31 +8,52 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contextops import strict_json
-from contextops.chat.inputs import STANDARD_INPUT, Sources
+from contextops.chat import STANDARD_INPUT, InputReader
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
 from contextops.commands.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
-from contextops.config import file
-from contextops.config import profile as profiles
-from contextops.config.settings import (
+from contextops.config import (
+    DEFAULT_PROFILE,
     HEADERS,
     KEY_SOURCES,
     SETTINGS,
     TEMPLATE_SETTINGS,
     TEMPLATES,
-    keep,
+    Data,
+    InForce,
+    SettingLayers,
+    change_config,
+    collect_layers,
+    config_path,
+    edit_in_editor,
+    look_up_in_template,
+    look_up_setting,
+    parse_value,
+    profile_names,
+    profile_to_change,
+    remove_profile,
+    set_default_profile,
+    set_template_value,
+    set_value,
     setting_of,
+    settings_in_force,
     split_key,
+    templates_in_force,
+    to_stored,
+    unknown_keys_of_template,
+    unset_template,
+    unset_unknown,
+    unset_value,
+    value_error,
 )
 from contextops.editor import editor_command
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
-from contextops.output import report
-from contextops.output.printer import Printer, sanitise
+from contextops.output import Finding, Printer, print_report, sanitise
 from contextops.secrets import is_secret_name, redact
 from contextops.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from contextops.checks.doctor import CheckResult
+    from contextops.checks import CheckResult
 
 app = group("config", SUMMARIES["config"])
 
@@ -75,18 +96,18 @@ def set_values(
     in_templates = {keys: values.pop(keys) for keys in list(values) if keys[0] == TEMPLATES}
     notes: list[str] = []
 
-    def change(data: file.Data) -> None:
+    def change(data: Data) -> None:
         if values:
-            profile = profiles.profile_to_change(runtime.typed, data, may_be_new=True)
+            profile = profile_to_change(runtime.typed, data, may_be_new=True)
         for keys, value in values.items():
-            left = file.assign(data, profile, keys, value)
+            left = set_value(data, profile, keys, value)
             notes.extend(f"{keys[0]} takes the place of {name}" for name in left)
         for keys, value in in_templates.items():
-            file.assign_to_template(data, keys, value)
+            set_template_value(data, keys, value)
         if default_profile is not None:
-            file.use(data, default_profile)
+            set_default_profile(data, default_profile)
 
-    _note(runtime, [*profiles.change_config(change, create=True), *notes])
+    _note(runtime, [*change_config(change, create=True), *notes])
     _note(runtime, [_EXPOSED.format(".".join(keys)) for keys in pairs if _is_exposed(keys, pairs)])
 
 
@@ -163,7 +184,7 @@ def _read_input(runtime: Context, keys: Keys) -> str:
     is_person = sys.stdin is not None and sys.stdin.isatty() and runtime.printer.stderr_is_terminal
     if is_person and keys[0] == "api_key":
         return _ask("api_key")
-    text = Sources(limit=None, note=runtime.printer.note).text_of(STANDARD_INPUT)
+    text = InputReader(limit=None, note=runtime.printer.note).text_of(STANDARD_INPUT)
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
@@ -185,12 +206,12 @@ def _kept(keys: Keys, text: str) -> Any:
     if keys == (_DEFAULT_PROFILE,):
         return text
     try:
-        return profiles.storable(keys, keep(keys, text))
+        return to_stored(keys, parse_value(keys, text))
     except ValueError as error:
         remedy = "" if text else f"to have none: contextops config unset {'.'.join(keys)}"
         what = f"cannot set {'.'.join(keys)}"
         setting, _inner = setting_of(keys)
-        raise profiles.bad_value(setting, what, str(error), remedy, typed=True) from None
+        raise value_error(setting, what, str(error), remedy, typed=True) from None
 
 
 def _refuse_two_keys(values: dict[Keys, Any]) -> None:
@@ -209,9 +230,9 @@ def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
     keys = _readable(key)
     sources = _sources(runtime)
     if keys[0] == TEMPLATES:
-        found = profiles.look_up_in_template(sources, keys)
+        found = look_up_in_template(sources, keys)
     else:
-        found = profiles.look_up(profiles.in_force(sources), keys)
+        found = look_up_setting(settings_in_force(sources), keys)
     if found is None:
         raise ConfigError(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
     if as_json:
@@ -224,11 +245,11 @@ def _readable(key: str) -> Keys:
     return (key,) if key == "profile" else _keys(key)
 
 
-def _sources(runtime: Context) -> profiles.Sources:
-    sources = profiles.gather(runtime.typed)
+def _sources(runtime: Context) -> SettingLayers:
+    sources = collect_layers(runtime.typed)
     _note(runtime, sources.notes)
     for template in sources.file.templates:
-        _note(runtime, file.unknown_keys_of_template(sources.file, template))
+        _note(runtime, unknown_keys_of_template(sources.file, template))
     return sources
 
 
@@ -246,7 +267,7 @@ def list_values(
     """
     runtime: Context = ctx.obj
     sources = _sources(runtime)
-    settings, templates = profiles.in_force(sources), profiles.templates_in_force(sources)
+    settings, templates = settings_in_force(sources), templates_in_force(sources)
     found = {**settings, **{".".join(keys): each for keys, each in templates.items()}}
     if as_json:
         # A header's name may hold dots, and so may a template's.
@@ -260,13 +281,13 @@ def list_values(
         _print(runtime, "\n".join(_line(key, each, show_origin) for key, each in found.items()))
 
 
-def _line(key: str, each: profiles.InForce, show_origin: bool) -> str:
+def _line(key: str, each: InForce, show_origin: bool) -> str:
     shown = each.shown if each.shown.isprintable() else strict_json.dumps(each.shown)
     line = f"{key} = {shown}"
     return f"{each.origin}\t{line}" if show_origin else line
 
 
-def _nested(found: Mapping[Keys, profiles.InForce], *, show_origin: bool) -> dict[str, Any]:
+def _nested(found: Mapping[Keys, InForce], *, show_origin: bool) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for keys, each in found.items():
         table = document
@@ -295,37 +316,37 @@ def unset_values(
     runtime: Context = ctx.obj
     notes: list[str] = []
 
-    def remove_profile(data: file.Data) -> None:
+    def remove_whole_profile(data: Data) -> None:
         name = runtime.typed["profile"]
-        if file.remove_profile(data, name):
+        if remove_profile(data, name):
             notes.append(f"{name} was the default profile; now none is")
 
-    def remove_keys(data: file.Data) -> None:
+    def remove_keys(data: Data) -> None:
         for key in keys or ():
             _remove(runtime, data, key)
 
     if not keys and "profile" not in runtime.typed:
         raise UsageError("nothing to unset", "", "name a KEY, or a profile with --profile NAME")
-    made = profiles.change_config(remove_keys if keys else remove_profile)
+    made = change_config(remove_keys if keys else remove_whole_profile)
     _note(runtime, [*made, *notes])
 
 
-def _remove(runtime: Context, data: file.Data, key: str) -> None:
+def _remove(runtime: Context, data: Data, key: str) -> None:
     """Remove a key; one that no setting has is removed too, where it is found."""
     if key == _DEFAULT_PROFILE:
         data.pop(key, None)
         return
     if key.startswith(f"{TEMPLATES}."):
-        file.unset_template(data, _keys(key))
+        unset_template(data, _keys(key))
         return
-    profile = profiles.profile_to_change(runtime.typed, data, may_be_new=False)
+    profile = profile_to_change(runtime.typed, data, may_be_new=False)
     try:
         keys, wrong = split_key(key), None
     except ValueError as error:
         keys, wrong = (key,), error
-    found = file.unset(data, profile, keys)
+    found = unset_value(data, profile, keys)
     if not found and "profile" not in runtime.typed:
-        found = file.unset_unknown(data, key)
+        found = unset_unknown(data, key)
     if wrong and not found:
         raise _no_such_key(key, wrong) from None
 
@@ -345,13 +366,13 @@ def use_profile(
         _list_profiles(runtime, as_json=as_json)
     else:
         # The default needs no file to be the one in use; the embedded model does.
-        is_news = name != file.DEFAULT
-        change = profiles.change_config(lambda data: file.use(data, name), create=is_news)
+        is_news = name != DEFAULT_PROFILE
+        change = change_config(lambda data: set_default_profile(data, name), create=is_news)
         _note(runtime, change)
 
 
 def _list_profiles(runtime: Context, *, as_json: bool) -> None:
-    addresses, used = profiles.profile_names(runtime.typed)
+    addresses, used = profile_names(runtime.typed)
     if as_json:
         runtime.printer.json(
             [
@@ -373,7 +394,7 @@ def _list_profiles(runtime: Context, *, as_json: bool) -> None:
 def print_path(ctx: typer.Context) -> None:
     """Print where the config file is, or would be."""
     runtime: Context = ctx.obj
-    _print(runtime, str(profiles.config_path()))
+    _print(runtime, str(config_path()))
 
 
 @app.command("edit", cls=Command)
@@ -385,7 +406,7 @@ def edit_file(ctx: typer.Context) -> None:
     runtime: Context = ctx.obj
     is_person = sys.stdin is not None and sys.stdin.isatty()
     editor = editor_command(on_terminal=is_person and runtime.printer.stdout_is_terminal)
-    file.edit_by_hand(profiles.config_path(), editor)
+    edit_in_editor(config_path(), editor)
 
 
 @app.command("check", cls=OnlineCommand)
@@ -400,15 +421,15 @@ def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) ->
     """
     runtime: Context = ctx.obj
     exclude((form is not None, "--format", as_json, "--json"))
-    from contextops.checks import doctor
+    from contextops.checks import Examination, examine
 
     printer = runtime.printer
     printer.require_stdout()
-    examination = doctor.Examination(
+    examination = Examination(
         lambda: runtime.profile, lambda: runtime.client, lambda: runtime.anonymous
     )
     with printer.waiting():
-        examined = list(doctor.examine(examination.looks()))
+        examined = list(examine(examination.looks()))
     _show_examined(examined, printer, form=form, as_json=as_json)
     if failure := next((each.failure for each in examined if each.failure), None):
         raise failure
@@ -418,7 +439,7 @@ def _show_examined(
     examined: Sequence["CheckResult"], printer: Printer, *, form: str | None, as_json: bool
 ) -> None:
     findings = [
-        report.Finding(
+        Finding(
             each.state,
             each.check,
             each.failure.code if each.failure else each.detail,
@@ -438,7 +459,7 @@ def _show_examined(
         rows = [(each.name, each.state, each.detail) for each in findings]
         printer.table(("CHECK", "STATE", "DETAIL"), rows)
     else:
-        report.show(form, "contextops config check", findings, printer)
+        print_report(form, "contextops config check", findings, printer)
 
 
 def _print(runtime: Context, text: str) -> None:

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from contextops.config.profile import Profile, resolve
+from contextops.config import Profile, resolve
 from contextops.errors import ModelNotFoundError
-from contextops.output.printer import Printer
+from contextops.output import Printer
 
 if TYPE_CHECKING:
-    from contextops.api.client import Client
-    from contextops.local.engine import Engine
+    from contextops.api import Client
+    from contextops.local import Engine
 
 
 class Context:
@@ -69,7 +69,7 @@ class Context:
         return self._client(self.profile._replace(key=None))
 
     def _client(self, profile: Profile) -> Client:
-        from contextops.api.client import Client
+        from contextops.api import Client
 
         return Client(
             profile, note=self.printer.note, detail=self.printer.detail, hide=self.printer.hide
@@ -78,7 +78,7 @@ class Context:
     def _local_client(self) -> Client:
         # Started first: it loads while httpx does.
         engine = self._engine
-        from contextops.api.client import Client
+        from contextops.api import Client
 
         return Client(
             self.profile,
@@ -100,7 +100,7 @@ class Context:
     @cached_property
     def _engine(self) -> Engine:
         """Start the embedded model, for this command only."""
-        from contextops.local.engine import running_engine
+        from contextops.local import running_engine
 
         engine = running_engine(
             self.profile.local_model,
@@ -111,7 +111,7 @@ class Context:
 
     def local_model(self) -> str:
         """Check the model's name here, before the engine is started: it answers to any."""
-        from contextops.local.engine import default_model_file, model_id
+        from contextops.local import default_model_file, model_id
 
         name = model_id(self.profile.local_model or default_model_file())
         chosen = self.profile.model
@@ -127,4 +127,4 @@ class Context:
 
 
 def _import_client() -> None:
-    import contextops.api.client  # noqa: F401 - for its own sake: what it loads takes 0.1 s
+    from contextops.api import Client  # noqa: F401 - loading it takes 0.1 s

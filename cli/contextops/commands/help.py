@@ -6,7 +6,7 @@ import typer
 
 from contextops.commands.context import Context
 from contextops.commands.options import Command, alone
-from contextops.config.profile import variables
+from contextops.config import environment_variables
 from contextops.errors import (
     INTERNAL,
     OK,
@@ -72,7 +72,7 @@ def help_topic(
     if words == ["exit-codes"]:
         runtime.printer.columns(EXIT_CODES)
     elif words == ["environment"]:
-        runtime.printer.columns(variables())
+        runtime.printer.columns(environment_variables())
     else:
         runtime.printer.write_text(f"{_help_of(ctx.find_root(), words or [])}\n")
 

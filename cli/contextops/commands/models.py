@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contextops.api import model_ids
-from contextops.api.timeouts import METADATA_MAX_TIME, shortest
-from contextops.chat import render
+from contextops.api import (
+    ACCESS_HINT,
+    METADATA_MAX_TIME,
+    exact_model,
+    match_models,
+    save_model_ids,
+    search_models,
+    shortest_limit,
+)
+from contextops.chat import jsonl_errors
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
 from contextops.commands.options import (
@@ -23,13 +30,12 @@ from contextops.commands.options import (
     group,
     need,
 )
-from contextops.config.profile import cache_folder
+from contextops.config import cache_folder
 from contextops.errors import ConfigError, UsageError
-from contextops.output import report
-from contextops.output.printer import Printer
+from contextops.output import Finding, Printer, print_report
 
 if TYPE_CHECKING:
-    from contextops.checks.models import Verdict
+    from contextops.checks import Verdict
 
 app = group("models", SUMMARIES["models"])
 
@@ -58,7 +64,7 @@ def list_models(
     No match is no failure: it prints nothing and exits 0.
     """
     runtime: Context = ctx.obj
-    with render.ending_lines(runtime.printer) if as_json_lines else nullcontext():
+    with jsonl_errors(runtime.printer) if as_json_lines else nullcontext():
         listed = _listed(runtime, refresh=refresh)
     models = _matching(listed, patterns or ())
     _show(models, runtime.printer, as_json=as_json, as_json_lines=as_json_lines)
@@ -122,7 +128,7 @@ def check_models(
     need((max_latency is not None, "--max-latency", probe, "--probe"))
     if "" in (names or ()):
         raise UsageError("the name of a model is empty", remedy="leave it out, or name one")
-    from contextops.checks.models import failure_of, judge, probed, waited, with_hints
+    from contextops.checks import combined_error, judge, poll_until_ok, probe_models, with_hints
 
     printer = runtime.printer
     printer.require_stdout()
@@ -132,7 +138,7 @@ def check_models(
     profile, client = runtime.profile, runtime.client
     wanted = names or ([profile.model] if profile.model else [])
     # A glob is typed: the model of a profile is one.
-    find = model_ids.named if names else model_ids.same
+    find = match_models if names else exact_model
 
     def list_ids() -> list[str]:
         return [model["id"] for model in client.models(refresh=refresh)]
@@ -146,20 +152,20 @@ def check_models(
             return verdicts
         rest = max(seconds - (time.monotonic() - begun), 0.001) if seconds else 0.0
         latency = max_latency or 0.0
-        return probed(verdicts, client.probe, jobs=jobs, max_latency=latency, seconds=rest)
+        return probe_models(verdicts, client.probe, jobs=jobs, max_latency=latency, seconds=rest)
 
     with printer.waiting():
-        verdicts = with_hints(waited(poll, wait or 0.0, printer.progress))
+        verdicts = with_hints(poll_until_ok(poll, wait or 0.0, printer.progress))
     verdicts = [each._replace(model=_masked(each.model, printer)) for each in verdicts]
     _show_verdicts(verdicts, printer, form=form, as_json=as_json)
-    if failure := failure_of(verdicts):
+    if failure := combined_error(verdicts):
         raise failure
 
 
 def _limit(max_time: float | None, left: float) -> float:
     """Give the seconds that a poll may take, of those that are left to wait; 0 is no limit."""
     # However short the wait: a poll is a poll.
-    return shortest(
+    return shortest_limit(
         METADATA_MAX_TIME if max_time is None else max_time, max(left, 1.0) if left else 0.0
     )
 
@@ -182,7 +188,7 @@ def _show_verdicts(
         if form is None:
             # The error says it all where there is no name.
             findings = [each for each in findings if each.name]
-        report.show(form, "contextops models check", findings, printer)
+        print_report(form, "contextops models check", findings, printer)
 
 
 def _entry(verdict: "Verdict", printer: Printer) -> dict[str, Any]:
@@ -196,12 +202,12 @@ def _entry(verdict: "Verdict", printer: Printer) -> dict[str, Any]:
     }
 
 
-def _finding(verdict: "Verdict", printer: Printer) -> report.Finding:
+def _finding(verdict: "Verdict", printer: Printer) -> Finding:
     failure = verdict.failure
     detail = _latency(verdict, "{:.0f}ms")
     if failure is not None and verdict.available is not False and not detail:
         detail = failure.code
-    return report.Finding(
+    return Finding(
         _state(verdict),
         verdict.model or "",
         detail,
@@ -239,7 +245,7 @@ def _listed(runtime: Context, *, refresh: bool) -> list[dict[str, Any]]:
     printer.require_stdout()
     listed = runtime.client.models(refresh=refresh)
     if not listed:
-        printer.note(f"the server lists no models: {model_ids.PRIVATE}")
+        printer.note(f"the server lists no models: {ACCESS_HINT}")
     return listed
 
 
@@ -247,7 +253,7 @@ def _matching(listed: list[dict[str, Any]], patterns: Sequence[str]) -> list[dic
     if not patterns:
         return listed
     ids = [model["id"] for model in listed]
-    wanted = {each for pattern in patterns for each in model_ids.found(pattern, ids)}
+    wanted = {each for pattern in patterns for each in search_models(pattern, ids)}
     return [model for model in listed if model["id"] in wanted]
 
 
@@ -257,7 +263,7 @@ def _remember(runtime: Context, listed: list[dict[str, Any]]) -> None:
         return
     ids = (model["id"] for model in listed if not runtime.printer.hides(model["id"]))
     with suppress(ConfigError):  # where there is no home folder
-        model_ids.remember(cache_folder(), runtime.profile.name, ids)
+        save_model_ids(cache_folder(), runtime.profile.name, ids)
 
 
 def _show(

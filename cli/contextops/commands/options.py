@@ -10,10 +10,9 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from contextops.config.settings import parse_duration
+from contextops.config import parse_duration
 from contextops.errors import UsageError
-from contextops.output.printer import COLORS
-from contextops.output.report import FORMATS
+from contextops.output import COLORS, REPORT_FORMATS
 
 
 def _setting(ctx: typer.Context, option: Any, value: Any) -> None:
@@ -270,7 +269,7 @@ def need(*pairs: tuple[bool, str, bool, str]) -> None:
 
 
 def _report(value: str | None) -> str | None:
-    _require_one_of(FORMATS, value)
+    _require_one_of(REPORT_FORMATS, value)
     return value
 
 
@@ -278,7 +277,7 @@ AsReport = Annotated[
     str | None,
     typer.Option(
         "--format",
-        metavar="|".join(FORMATS),
+        metavar="|".join(REPORT_FORMATS),
         callback=_report,
         help="Write an XML file that CI servers draw, or annotations of GitHub Actions.",
     ),

@@ -10,13 +10,11 @@ import typer
 
 from contextops.commands.context import Context
 from contextops.commands.options import Command, alone
-from contextops.config import profile as profiles
-from contextops.config.file import DEFAULT, LOCAL
-from contextops.config.profile import Profile
-from contextops.output.printer import Printer
+from contextops.config import DEFAULT_PROFILE, LOCAL_PROFILE, Profile, collect_layers, resolve
+from contextops.output import Printer
 
 if TYPE_CHECKING:
-    from contextops.local.engine import Engine, Listener
+    from contextops.local import Engine, Listener
 
 app = alone()
 
@@ -51,14 +49,14 @@ def serve(
     that a client would send there: the exported or stored one. Without one a random key is made
     and printed, as the line to paste into another shell.
     """
-    from contextops.local import engine as local
+    from contextops.local import claim_listener, random_key, serving_engine
 
     runtime: Context = ctx.obj
-    listener = local.claim(host, port)
+    listener = claim_listener(host, port)
     profile = _client_profile(runtime, listener)
-    key = profile.key.read() if profile.key else local.random_key()
+    key = profile.key.read() if profile.key else random_key()
     weights = model_file or profile.local_model
-    with local.serving_engine(weights, listener, api_key=key) as engine:
+    with serving_engine(weights, listener, api_key=key) as engine:
         _introduce(engine, listener, runtime.printer)
         if not profile.key:
             runtime.printer.line(_export_line(engine))
@@ -69,10 +67,10 @@ def _client_profile(runtime: Context, listener: "Listener") -> Profile:
     """Settle what a client that is sent to this server would use: its key is ours."""
     # We send the key nowhere, so it does not matter whether plain http may carry it.
     typed = {**runtime.typed, "base_url": listener.base_url, "allow_http": True}
-    if profiles.gather(runtime.typed).profile == LOCAL:
+    if collect_layers(runtime.typed).profile == LOCAL_PROFILE:
         # No client of a server: the embedded model itself was chosen.
-        typed["profile"] = DEFAULT
-    return profiles.resolve(typed)
+        typed["profile"] = DEFAULT_PROFILE
+    return resolve(typed)
 
 
 def _introduce(engine: "Engine", listener: "Listener", printer: Printer) -> None:

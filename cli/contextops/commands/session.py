@@ -5,11 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from contextops.chat import session
+from contextops.chat import (
+    describe_session,
+    load_records,
+    message_text,
+    remove_session,
+    session_files,
+    session_path,
+)
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
 from contextops.commands.options import AsJson, Command, group
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 from contextops.errors import ConfigError
 
 app = group("session", SUMMARIES["session"])
@@ -25,13 +32,13 @@ def list_sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     runtime: Context = ctx.obj
     printer = runtime.printer
-    paths = session.kept(state_folder())
+    paths = session_files(state_folder())
     if as_json:
-        printer.json([session.summary(path) for path in paths])
+        printer.json([describe_session(path) for path in paths])
     elif not printer.stdout_is_terminal:
         printer.lines(path.stem for path in paths)
     elif paths:
-        rows = [_row(session.summary(path)) for path in paths]
+        rows = [_row(describe_session(path)) for path in paths]
         printer.table(("SESSION", "MESSAGES", "MODEL", "LAST"), rows)
 
 
@@ -42,13 +49,13 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
     With --json its lines are one array.
     """
     runtime: Context = ctx.obj
-    records = session.load(_existing(name))
+    records = load_records(_existing(name))
     if as_json:
         runtime.printer.json(records)
         return
     for record in records:
         runtime.printer.heading(_title(record))
-        runtime.printer.shown(session.text_of(record))
+        runtime.printer.shown(message_text(record))
 
 
 @app.command("rm", cls=Command)
@@ -60,11 +67,11 @@ def remove(
     All that are named, or none.
     """
     for path in [_existing(name) for name in names]:
-        session.remove(path)
+        remove_session(path)
 
 
 def _existing(name: str) -> Path:
-    path = session.path_of(name, state_folder())
+    path = session_path(name, state_folder())
     if not path.is_file():
         raise ConfigError(
             f"no session {name}", f"there is no {path}", "see them with: contextops session list"

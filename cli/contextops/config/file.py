@@ -30,10 +30,10 @@ from contextops.errors import ConfigError, reason
 from contextops.secrets import HIDDEN, is_secret_name, redact, userinfo_of
 from contextops.suggest import did_you_mean
 
-DEFAULT = "default"
+DEFAULT_PROFILE = "default"
 """The profile that is meant where none is named, in the file or not."""
 
-LOCAL = "local"
+LOCAL_PROFILE = "local"
 """The profile that no file holds: the embedded model."""
 
 _LARGEST = 4 * 2**20
@@ -85,7 +85,7 @@ class ExposedConfigError(ConfigError):
     """Report a file with a key in it that others may read."""
 
 
-def load(path: Path, *, required: bool = False) -> ConfigFile:
+def load_config(path: Path, *, required: bool = False) -> ConfigFile:
     """Read a file and check all that it says; an absent one says nothing, unless it is required."""
     file = _read(path, required=required)
     _check_located(file, file.data)
@@ -212,16 +212,16 @@ def _misplaced(path: Path, place: Place, why: str, remedy: str = _EDIT) -> Confi
 # --- checking -----------------------------------------------------------------------------------
 
 
-def check(data: Data) -> None:
+def check_config(data: Data) -> None:
     """Raise ``InvalidSettingError`` for the first value that no setting can have."""
     if not isinstance(data.get("default_profile", ""), str):
         raise InvalidSettingError(("default_profile",), "must be the name of a profile, in quotes")
     for name in _tables(data, ("profiles",)):
         keys = ("profiles", name)
-        if name == LOCAL:
+        if name == LOCAL_PROFILE:
             remedy = "remove it with 'contextops config unset --profile local'"
             raise InvalidSettingError(
-                keys, f"the name {LOCAL} is taken by the embedded model", remedy
+                keys, f"the name {LOCAL_PROFILE} is taken by the embedded model", remedy
             )
         _check_values(data, keys, SETTINGS)
     for name in _tables(data, (TEMPLATES,)):
@@ -247,7 +247,7 @@ def _tables(data: Data, keys: Keys) -> Data:
 
 def _check_located(file: ConfigFile, data: Data) -> None:
     try:
-        check(data)
+        check_config(data)
     except InvalidSettingError as wrong:
         raise _located(file, wrong) from None
 
@@ -388,7 +388,7 @@ def _hides_all(text: str) -> bool:
 # --- editing ------------------------------------------------------------------------------------
 
 
-def edit(
+def edit_config(
     path: Path, change: Callable[[Data], None], *, create: bool = True, required: bool = False
 ) -> list[str]:
     """Apply a change under the file's lock and keep the result durably; give what to note.
@@ -406,7 +406,7 @@ def edit(
         data = deepcopy(file.data)
         try:
             change(data)
-            check(data)
+            check_config(data)
         except InvalidSettingError as wrong:
             raise _located(file, wrong) from None
         written = _written(path, data)
@@ -417,14 +417,14 @@ def edit(
         return notes
 
 
-def assign(data: Data, profile: str, keys: Keys, value: Any) -> list[str]:
+def set_value(data: Data, profile: str, keys: Keys, value: Any) -> list[str]:
     """Set one value, and make the profile where there is none; give what had to leave for it.
 
     A source of the key takes the place of the others: they count as one setting.
     """
-    if profile == LOCAL:
+    if profile == LOCAL_PROFILE:
         raise ConfigError(
-            f"cannot change the profile {LOCAL}",
+            f"cannot change the profile {LOCAL_PROFILE}",
             "it is built in",
             "name another one with --profile NAME",
         )
@@ -432,14 +432,14 @@ def assign(data: Data, profile: str, keys: Keys, value: Any) -> list[str]:
     left = [key for key in KEY_SOURCES if keys[0] in KEY_SOURCES and key != keys[0]]
     left = [key for key in left if settings.pop(key, None) is not None]
     table = _into(data, ("profiles", profile, *keys[:-1]))
-    table[spelling(table, keys)] = value
+    table[spelled_as(table, keys)] = value
     return left
 
 
-def unset(data: Data, profile: str, keys: Keys) -> bool:
+def unset_value(data: Data, profile: str, keys: Keys) -> bool:
     """Remove one value and the tables that this leaves empty; tell whether it was there."""
     above = ("profiles", profile, *keys[:-1])
-    return _removed(data, (*above, spelling(_tables(data, above), keys)), kept=2)
+    return _removed(data, (*above, spelled_as(_tables(data, above), keys)), kept=2)
 
 
 def _removed(data: Data, path: Keys, *, kept: int) -> bool:
@@ -458,9 +458,9 @@ def unset_unknown(data: Data, key: str) -> bool:
     return key not in _TOPS and data.pop(key, None) is not None
 
 
-def use(data: Data, profile: str) -> None:
+def set_default_profile(data: Data, profile: str) -> None:
     """Make a profile the one that is meant where none is named."""
-    if profile not in (DEFAULT, LOCAL):
+    if profile not in (DEFAULT_PROFILE, LOCAL_PROFILE):
         require_profile(data, profile)
     data["default_profile"] = profile
 
@@ -479,7 +479,7 @@ def remove_profile(data: Data, profile: str) -> bool:
 
 def require_profile(data: Data, profile: str) -> None:
     """Fail for a profile that the file does not have, and name those that it has."""
-    names = [name for name in _tables(data, ("profiles",)) if name != LOCAL]
+    names = [name for name in _tables(data, ("profiles",)) if name != LOCAL_PROFILE]
     if profile not in _tables(data, ("profiles",)):
         raise ConfigError(
             f"there is no profile {profile}",
@@ -489,7 +489,7 @@ def require_profile(data: Data, profile: str) -> None:
         )
 
 
-def assign_to_template(data: Data, keys: Keys, value: Any) -> None:
+def set_template_value(data: Data, keys: Keys, value: Any) -> None:
     """Set one value of a template, and make the template where there is none."""
     _into(data, keys[:-1])[keys[-1]] = value
 
@@ -526,7 +526,7 @@ def _into(data: Data, keys: Keys) -> Data:
     return data
 
 
-def spelling(table: Data, keys: Keys) -> str:
+def spelled_as(table: Data, keys: Keys) -> str:
     """Give the spelling that the table has: case means nothing in the name of a header."""
     same = str.lower if keys[0] == "headers" else str
     return next((name for name in table if same(name) == same(keys[-1])), keys[-1])
@@ -555,7 +555,7 @@ def _back_up(file: ConfigFile) -> list[str]:
     return [f"the comments and the order of {file.path} are kept, without keys, in {copy}"]
 
 
-def edit_by_hand(path: Path, editor: Sequence[str]) -> None:
+def edit_in_editor(path: Path, editor: Sequence[str]) -> None:
     """Let the user's editor change the file in its place, then check it.
 
     What was edited stays where it is, broken or not: nobody types it twice.
@@ -566,4 +566,4 @@ def edit_by_hand(path: Path, editor: Sequence[str]) -> None:
     run_editor(editor, path)
     # Editors that write a new file give it the mode of any file, and this one may hold a key.
     files.protect(path)
-    load(path)
+    load_config(path)

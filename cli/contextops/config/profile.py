@@ -14,15 +14,15 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from contextops import strict_json
 from contextops.config.file import (
-    DEFAULT,
-    LOCAL,
+    DEFAULT_PROFILE,
+    LOCAL_PROFILE,
     ConfigFile,
     Data,
-    edit,
-    load,
+    edit_config,
+    load_config,
     require_profile,
     require_template,
-    spelling,
+    spelled_as,
     unknown_keys,
     unknown_keys_of_template,
 )
@@ -139,13 +139,13 @@ class Profile(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Tell whether the embedded model is meant."""
-        return self.name == LOCAL
+        return self.name == LOCAL_PROFILE
 
 
 TYPED, EXPORTED, STORED, BUILT_IN = "typed", "exported", "stored", "default"
 
 
-class Given(NamedTuple):
+class SettingValue(NamedTuple):
     """Hold one value as it was given, on which level, and where: ``origin`` is for people."""
 
     setting: Setting
@@ -183,10 +183,10 @@ class Given(NamedTuple):
             EXPORTED: f"correct or unset {self.origin}",
         }.get(self.level, "correct it with 'contextops config edit'")
         what = f"cannot use {self.setting.name} of {self.origin}"
-        return bad_value(self.setting, what, why, remedy, typed=self.level == TYPED)
+        return value_error(self.setting, what, why, remedy, typed=self.level == TYPED)
 
 
-def bad_value(
+def value_error(
     setting: Setting, what: str, why: str, remedy: str, *, typed: bool
 ) -> ContextopsError:
     """Make a slip on the command line a usage failure, but for the server and the key."""
@@ -194,11 +194,11 @@ def bad_value(
     return (UsageError if typed and not about_server else ConfigError)(what, why, remedy)
 
 
-Level = dict[str, Given]
+Level = dict[str, SettingValue]
 """The values of one level, by the name of their setting."""
 
 
-class Sources(NamedTuple):
+class SettingLayers(NamedTuple):
     """Hold what every level gives, the strongest first."""
 
     profile: str
@@ -207,15 +207,15 @@ class Sources(NamedTuple):
     notes: tuple[str, ...]
     file: ConfigFile
 
-    def first(self, name: str) -> Given | None:
+    def first(self, name: str) -> SettingValue | None:
         """Give the strongest value of a setting."""
         return next((level[name] for level in self.levels if name in level), None)
 
-    def all(self, name: str) -> list[Given]:
+    def all(self, name: str) -> list[SettingValue]:
         """Give every value of a setting, the weakest first: a table is merged in this order."""
         return [level[name] for level in reversed(self.levels) if name in level]
 
-    def key_source(self) -> Given | None:
+    def key_source(self) -> SettingValue | None:
         """Give the strongest source of a key; two on one level cannot both be meant."""
         for level in self.levels:
             found = [level[name] for name in KEY_SOURCES if name in level]
@@ -234,13 +234,15 @@ class Sources(NamedTuple):
 # --- the levels -----------------------------------------------------------------------------------
 
 
-def gather(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Sources:
+def collect_layers(
+    typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> SettingLayers:
     """Collect what every level gives, without judging what a request would make of it."""
-    file = load(config_path(environ), required=is_config_named(environ))
+    file = load_config(config_path(environ), required=is_config_named(environ))
     name, origin = _profile_name(typed, environ, file.data)
     by_hand, exported, built_in = _typed(typed), _exported(environ), _built_in()
     template = _of_template(file, typed["template"]) if "template" in typed else {}
-    if name == LOCAL:
+    if name == LOCAL_PROFILE:
         _refuse_beside_local(by_hand)
         # The embedded model is no server: nothing that is exported for one is meant for it, and
         # no model that a template names.
@@ -255,14 +257,14 @@ def gather(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
             levels = (by_hand, template, stored, exported, built_in)
         levels = (*levels, _proxy_of_environment(levels, environ))
     notes = [*unknown_keys(file, name), *unknown_keys_of_template(file, typed.get("template", ""))]
-    return Sources(name, origin, levels, tuple(notes), file)
+    return SettingLayers(name, origin, levels, tuple(notes), file)
 
 
 def _refuse_beside_local(typed: Level) -> None:
     for name in ("base_url", *KEY_SOURCES):
         if name in typed:
             raise UsageError(
-                f"{SETTINGS[name].flag} does not go with the profile {LOCAL}",
+                f"{SETTINGS[name].flag} does not go with the profile {LOCAL_PROFILE}",
                 "the embedded model has no address and no key",
                 "leave one of them out",
             )
@@ -279,12 +281,12 @@ def _profile_name(
         return exported, f"{_PREFIX}PROFILE"
     if stored := data.get("default_profile"):
         return stored, str(config_path(environ))
-    return DEFAULT, BUILT_IN
+    return DEFAULT_PROFILE, BUILT_IN
 
 
 def _typed(typed: Mapping[str, Any]) -> Level:
     return {
-        name: Given(SETTINGS[name], value, TYPED, f"flag {SETTINGS[name].flag}")
+        name: SettingValue(SETTINGS[name], value, TYPED, f"flag {SETTINGS[name].flag}")
         for name, value in typed.items()
         if name in SETTINGS
     }
@@ -292,7 +294,7 @@ def _typed(typed: Mapping[str, Any]) -> Level:
 
 def _exported(environ: Mapping[str, str]) -> Level:
     return {
-        name: Given(setting, environ[_variable(name)], EXPORTED, _variable(name))
+        name: SettingValue(setting, environ[_variable(name)], EXPORTED, _variable(name))
         for name, setting in SETTINGS.items()
         if environ.get(_variable(name))
     }
@@ -316,11 +318,11 @@ def _proxy_of_environment(levels: Sequence[Level], environ: Mapping[str, str]) -
         return {}
     text = environ[name].strip()
     url = text if "://" in text else f"http://{text}"
-    return {"proxy": Given(SETTINGS["proxy"], url, EXPORTED, name)}
+    return {"proxy": SettingValue(SETTINGS["proxy"], url, EXPORTED, name)}
 
 
 def _stored(file: ConfigFile, profile: str, *, required: bool) -> Level:
-    if required and profile != DEFAULT:
+    if required and profile != DEFAULT_PROFILE:
         require_profile(file.data, profile)
     origin = f"{file.path} [profiles.{profile}]"
     return _level(file.profile(profile) or {}, SETTINGS, origin)
@@ -340,7 +342,7 @@ def _origin_of_template(file: ConfigFile, name: str) -> str:
 
 def _level(data: Data, known: Mapping[str, Setting], origin: str) -> Level:
     return {
-        name: Given(known[name], value, STORED, origin)
+        name: SettingValue(known[name], value, STORED, origin)
         for name, value in data.items()
         if name in known
     }
@@ -348,7 +350,7 @@ def _level(data: Data, known: Mapping[str, Setting], origin: str) -> Level:
 
 def _built_in() -> Level:
     return {
-        name: Given(setting, setting.default, BUILT_IN, BUILT_IN)
+        name: SettingValue(setting, setting.default, BUILT_IN, BUILT_IN)
         for name, setting in SETTINGS.items()
         if setting.default is not None
     }
@@ -365,7 +367,7 @@ class InForce(NamedTuple):
     origin: str
 
 
-def in_force(sources: Sources) -> dict[str, InForce]:
+def settings_in_force(sources: SettingLayers) -> dict[str, InForce]:
     """Give what applies, by name; a table has one entry a name, such as ``params.seed``."""
     found = {"profile": InForce(sources.profile, sources.profile, sources.profile_origin)}
     if default := sources.file.data.get("default_profile"):
@@ -376,7 +378,7 @@ def in_force(sources: Sources) -> dict[str, InForce]:
         if given is None or (name in KEY_SOURCES and given is not key):
             continue
         if name in ("base_url", "api_path"):
-            if sources.profile != LOCAL:
+            if sources.profile != LOCAL_PROFILE:
                 found[name] = _in_force_address(sources, name)
         elif setting.is_table:
             found.update(_in_force_table(sources, name))
@@ -386,19 +388,19 @@ def in_force(sources: Sources) -> dict[str, InForce]:
     return found
 
 
-def _in_force_address(sources: Sources, name: str) -> InForce:
+def _in_force_address(sources: SettingLayers, name: str) -> InForce:
     url, path = address(sources)
     value, given = (url.url, sources.first(name)) if name == "base_url" else path
     return InForce(value, value, given.origin if given else BUILT_IN)
 
 
-def _in_force_table(sources: Sources, name: str) -> Iterator[tuple[str, InForce]]:
-    for key, (value, given) in merged(sources, name).items():
+def _in_force_table(sources: SettingLayers, name: str) -> Iterator[tuple[str, InForce]]:
+    for key, (value, given) in merge_tables(sources, name).items():
         shown = given.setting.masked({key: value})[key]
         yield f"{name}.{key}", InForce(shown, _as_text(shown), given.origin)
 
 
-def look_up(found: Mapping[str, InForce], keys: Sequence[str]) -> InForce | None:
+def look_up_setting(found: Mapping[str, InForce], keys: Sequence[str]) -> InForce | None:
     """Give what is in force under a dotted key; a table's own name gives the whole of it."""
     name, *inner = keys
     if (key := ".".join(keys)) in found:
@@ -413,11 +415,11 @@ def look_up(found: Mapping[str, InForce], keys: Sequence[str]) -> InForce | None
     for part in inner:
         if not isinstance(value, dict):
             return None
-        value = value.get(spelling(value, (name, part)), {})
+        value = value.get(spelled_as(value, (name, part)), {})
     return InForce(value, _as_text(value), origin) if value != {} else None
 
 
-def templates_in_force(sources: Sources) -> dict[tuple[str, ...], InForce]:
+def templates_in_force(sources: SettingLayers) -> dict[tuple[str, ...], InForce]:
     """Give what every template says, by its dotted key; a table has one entry a name."""
     found: dict[tuple[str, ...], InForce] = {}
     for template in sources.file.templates:
@@ -431,7 +433,7 @@ def templates_in_force(sources: Sources) -> dict[tuple[str, ...], InForce]:
     return found
 
 
-def look_up_in_template(sources: Sources, keys: Sequence[str]) -> InForce | None:
+def look_up_in_template(sources: SettingLayers, keys: Sequence[str]) -> InForce | None:
     """Give what a template says under a dotted key; its own name gives the whole of it."""
     _, template, *inner = keys
     require_template(sources.file.data, template)
@@ -447,9 +449,9 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else strict_json.dumps(value)
 
 
-def merged(sources: Sources, name: str) -> dict[str, tuple[Any, Given]]:
+def merge_tables(sources: SettingLayers, name: str) -> dict[str, tuple[Any, SettingValue]]:
     """Merge a table name by name over the levels; case means nothing in the name of a header."""
-    found: dict[str, tuple[str, Any, Given]] = {}
+    found: dict[str, tuple[str, Any, SettingValue]] = {}
     for given in sources.all(name):
         for key, value in given.value.items():
             found[key.lower() if name == "headers" else key] = (key, value, given)
@@ -470,8 +472,8 @@ def resolve(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     5. No key over plain http to a public address, unless that is allowed.
     6. The rest: the strongest value of each; tables merge name by name.
     """
-    sources = gather(typed, environ)
-    is_local = sources.profile == LOCAL
+    sources = collect_layers(typed, environ)
+    is_local = sources.profile == LOCAL_PROFILE
     base_url, api_path = ("", "/api") if is_local else _where(sources)
     key, headers, notes = _credentials(sources, base_url, environ)
     if not is_local and (key or any(map(is_secret_name, headers))):
@@ -483,13 +485,13 @@ def resolve(typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
         key=key,
         headers=headers,
         notes=(*notes, *sources.notes),
-        params={name: value for name, (value, _given) in merged(sources, "params").items()},
+        params={name: value for name, (value, _given) in merge_tables(sources, "params").items()},
         system=_system(sources, environ),
         ca_bundle=_file(sources, "ca_bundle", environ),
         client_cert=_file(sources, "client_cert", environ),
         local_model=_local_model(environ),
         template=_template(sources, typed["template"], environ) if "template" in typed else None,
-        origins={name: entry.origin for name, entry in in_force(sources).items()},
+        origins={name: entry.origin for name, entry in settings_in_force(sources).items()},
         **{name: _value(sources, name) for name in _PLAIN},
     )
 
@@ -501,12 +503,12 @@ _PLAIN = (
 )
 
 
-def _value(sources: Sources, name: str) -> Any:
+def _value(sources: SettingLayers, name: str) -> Any:
     given = sources.first(name)
     return given.value if given else None
 
 
-def address(sources: Sources) -> tuple[BaseUrl, tuple[str, Given]]:
+def address(sources: SettingLayers) -> tuple[BaseUrl, tuple[str, SettingValue]]:
     """Settle the base URL, and the path of the API with the setting that gives it.
 
     An address that ends in /v1 says more than a path on a weaker level.
@@ -521,13 +523,13 @@ def address(sources: Sources) -> tuple[BaseUrl, tuple[str, Given]]:
     return url, (level["api_path"].value, level["api_path"])
 
 
-def _where(sources: Sources) -> tuple[str, str]:
+def _where(sources: SettingLayers) -> tuple[str, str]:
     url, (api_path, _given) = address(sources)
     return url.url, api_path
 
 
 def _credentials(
-    sources: Sources, base_url: str, environ: Mapping[str, str]
+    sources: SettingLayers, base_url: str, environ: Mapping[str, str]
 ) -> tuple[KeySource | None, dict[str, str], list[str]]:
     """Give the key and the headers for this address, and say what is kept back from it."""
     notes = []
@@ -538,7 +540,7 @@ def _credentials(
         else:
             key = _key_source(given, sources.file.path.parent, environ)
     headers = {}
-    for name, (value, given) in merged(sources, "headers").items():
+    for name, (value, given) in merge_tables(sources, "headers").items():
         home = _belongs_elsewhere(sources, given, base_url) if is_secret_name(name) else None
         if home:
             notes.append(_kept_back(f"the header {name} of {given.origin}", base_url, home))
@@ -547,7 +549,7 @@ def _credentials(
     return key, headers, notes
 
 
-def _belongs_elsewhere(sources: Sources, given: Given, base_url: str) -> Origin | None:
+def _belongs_elsewhere(sources: SettingLayers, given: SettingValue, base_url: str) -> Origin | None:
     """Give the origin that a secret belongs to where it is another one.
 
     A stored secret belongs to its profile's server, an exported one to the exported server where
@@ -580,14 +582,14 @@ def _refuse_plain_http(base_url: str, *, allowed: bool) -> None:
 # --- files and commands that settings name --------------------------------------------------------
 
 
-def _path(given: Given, text: str, folder: Path, environ: Mapping[str, str]) -> Path:
+def _path(given: SettingValue, text: str, folder: Path, environ: Mapping[str, str]) -> Path:
     """Read a path: a stored one begins at the folder of the config file."""
     if text == "~" or text.startswith("~/"):
         return _home(environ) / text[2:]
     return folder / text if given.level == STORED else Path(text)
 
 
-def _file(sources: Sources, name: str, environ: Mapping[str, str]) -> Path | None:
+def _file(sources: SettingLayers, name: str, environ: Mapping[str, str]) -> Path | None:
     given = sources.first(name)
     return _path(given, given.value, sources.file.path.parent, environ) if given else None
 
@@ -598,7 +600,7 @@ def _local_model(environ: Mapping[str, str]) -> Path | None:
     return Path(named) if named else None
 
 
-def _system(sources: Sources, environ: Mapping[str, str]) -> str | None:
+def _system(sources: SettingLayers, environ: Mapping[str, str]) -> str | None:
     given = sources.first("system")
     text = given.value if given else ""
     if given is None or not text.startswith("@"):
@@ -619,7 +621,7 @@ def _system(sources: Sources, environ: Mapping[str, str]) -> str | None:
     raise InputError(f"cannot read {path}", why, f"correct system of {given.origin}")
 
 
-def _template(sources: Sources, name: str, environ: Mapping[str, str]) -> Template:
+def _template(sources: SettingLayers, name: str, environ: Mapping[str, str]) -> Template:
     system = sources.first("system")
     return Template(
         name=name,
@@ -634,7 +636,7 @@ def _read_limited(path: Path, limit: int) -> bytes:
         return stream.read(limit + 1)
 
 
-def _key_source(given: Given, folder: Path, environ: Mapping[str, str]) -> KeySource:
+def _key_source(given: SettingValue, folder: Path, environ: Mapping[str, str]) -> KeySource:
     if given.setting.name == "api_key":
         return KeySource(given.origin, lambda: str(given.raw))
     if given.setting.name == "api_key_file":
@@ -761,7 +763,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 # --- the variables ----------------------------------------------------------------------------
 
 
-def variables() -> list[tuple[str, str]]:
+def environment_variables() -> list[tuple[str, str]]:
     """Give every variable that is read, with what it sets."""
     return [
         (f"{_PREFIX}CONFIG", "the config file, in place of 'contextops config path'"),
@@ -847,7 +849,7 @@ def profile_to_change(
     """Give the profile that an edit is for; only one that is typed may be a new one."""
     name, origin = _profile_name(typed, environ, data)
     is_new = may_be_new and origin == _PROFILE_FLAG
-    if not is_new and name not in (DEFAULT, LOCAL):
+    if not is_new and name not in (DEFAULT_PROFILE, LOCAL_PROFILE):
         require_profile(data, name)
     return name
 
@@ -856,11 +858,11 @@ def profile_names(
     typed: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 ) -> tuple[dict[str, str], str]:
     """Give the address of every profile that can be used, by name, and the one in use."""
-    data = load(config_path(environ), required=is_config_named(environ)).data
-    stored = {DEFAULT: {}, **data.get("profiles", {})}
+    data = load_config(config_path(environ), required=is_config_named(environ)).data
+    stored = {DEFAULT_PROFILE: {}, **data.get("profiles", {})}
     built_in = SETTINGS["base_url"].default
     names = {name: str(each.get("base_url", built_in)) for name, each in stored.items()}
-    return {**names, LOCAL: ""}, _profile_name(typed, environ, data)[0]
+    return {**names, LOCAL_PROFILE: ""}, _profile_name(typed, environ, data)[0]
 
 
 def change_config(
@@ -871,10 +873,10 @@ def change_config(
 ) -> list[str]:
     """Edit the config file; give what to note."""
     required = is_config_named(environ)
-    return edit(config_path(environ), change, create=create, required=required)
+    return edit_config(config_path(environ), change, create=create, required=required)
 
 
-def storable(keys: Sequence[str], value: Any) -> Any:
+def to_stored(keys: Sequence[str], value: Any) -> Any:
     """Make a path that is typed absolute: a stored one would begin at the config file's folder."""
     setting, inner = setting_of(tuple(keys))
     if setting.name == "system" and value.startswith("@"):

@@ -654,7 +654,7 @@ def setting_of(keys: tuple[str, ...]) -> tuple[Setting, tuple[str, ...]]:
     return SETTINGS[keys[0]], keys[1:]
 
 
-def keep(keys: tuple[str, ...], text: str) -> Any:
+def parse_value(keys: tuple[str, ...], text: str) -> Any:
     """Read text as the value that a file keeps under these keys."""
     setting, inner = setting_of(keys)
     if not inner:

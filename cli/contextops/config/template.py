@@ -14,7 +14,7 @@ from typing import NamedTuple
 from contextops.errors import UsageError
 from contextops.suggest import did_you_mean
 
-INPUT = "input"
+INPUT_FIELD = "input"
 """The field for what the prompt would be without the template."""
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -37,11 +37,11 @@ class Template(NamedTuple):
     @property
     def takes_input(self) -> bool:
         """Tell whether the input has a place of its own in the prompt."""
-        return INPUT in self.fields
+        return INPUT_FIELD in self.fields
 
     def check(self, variables: Mapping[str, str]) -> None:
         """Raise ``UsageError`` for fields without a value, and for values without a field."""
-        wanted = [field for field in self.fields if field != INPUT]
+        wanted = [field for field in self.fields if field != INPUT_FIELD]
         missing = [field for field in wanted if field not in variables]
         if missing:
             raise UsageError(
@@ -59,7 +59,7 @@ class Template(NamedTuple):
 
     def fill(self, variables: Mapping[str, str], given: str) -> str:
         """Put the values and the input in their places; without one, the input comes last."""
-        values = {**variables, INPUT: given}
+        values = {**variables, INPUT_FIELD: given}
         text = re.sub(_FIELD, lambda field: values[field[1]], self.prompt)
         if self.takes_input or not given.strip():
             return text
@@ -67,6 +67,6 @@ class Template(NamedTuple):
         return f"{above}\n\n{given}" if above else given
 
 
-def is_name(text: str) -> bool:
+def is_field_name(text: str) -> bool:
     """Tell whether a field can have this name."""
     return bool(re.fullmatch(_NAME, text))

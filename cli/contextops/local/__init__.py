@@ -1,1 +1,23 @@
 """The embedded demo model, run by llama.cpp's own server as a child process."""
+
+from contextops.local.engine import (
+    Engine,
+    Listener,
+    claim_listener,
+    default_model_file,
+    model_id,
+    random_key,
+    running_engine,
+    serving_engine,
+)
+
+__all__ = [
+    "Engine",
+    "Listener",
+    "claim_listener",
+    "default_model_file",
+    "model_id",
+    "random_key",
+    "running_engine",
+    "serving_engine",
+]

@@ -164,7 +164,7 @@ def random_key() -> str:
     return f"sk-{os.urandom(16).hex()}"
 
 
-def claim(host: str, port: int) -> Listener:
+def claim_listener(host: str, port: int) -> Listener:
     """Resolve the host, and see that the port is free, before the weights are loaded for nothing.
 
     ``localhost`` is both loopback addresses: a client may try either, and would meet a stranger.

@@ -81,7 +81,7 @@ class Blocks:
         return block
 
 
-def first_code(text: str, language: str | None = None) -> str | None:
+def first_code_block(text: str, language: str | None = None) -> str | None:
     """Give the content of the first fenced block of code, of a language if one is named.
 
     None where there is none. The language is the first word after the fence, in any case.

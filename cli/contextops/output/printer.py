@@ -58,7 +58,7 @@ def one_line(text: str) -> str:
     return sanitise(_WHITE_SPACE.sub(" ", text).strip(" "))
 
 
-def exactly(text: str) -> str:
+def sanitise_exact(text: str) -> str:
     """Sanitise what must stay as it is, a model's id say, with its line ends and tabs."""
     return sanitise(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
@@ -168,7 +168,9 @@ class Printer:
 
     def lines(self, texts: Iterable[str]) -> None:
         """Print lines of text that are not the model's, sanitised, in one go."""
-        self.write("".join(f"{exactly(text)}\n" for text in texts).encode("utf-8", "replace"))
+        self.write(
+            "".join(f"{sanitise_exact(text)}\n" for text in texts).encode("utf-8", "replace")
+        )
 
     def json(self, value: Any) -> None:
         """Print one JSON document: on one line in a pipe, indented on a terminal."""
@@ -310,7 +312,7 @@ class Printer:
 
         It stands among the answers where a person reads those, else on stderr.
         """
-        lines = [exactly(self.masked(text)) for text in texts]
+        lines = [sanitise_exact(self.masked(text)) for text in texts]
         if self.json_messages:
             self._say("\n".join(strict_json.dumps({"note": line}) for line in lines))
         elif self.is_for_person:
@@ -320,7 +322,7 @@ class Printer:
 
     def prompt(self, text: str) -> None:
         """Put a prompt on stderr, for whoever types without an editor of ours."""
-        _to_stderr(exactly(text))
+        _to_stderr(sanitise_exact(text))
 
     def end_prompt(self) -> None:
         """End the line of a prompt that got no answer."""

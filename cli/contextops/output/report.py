@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from contextops.output.printer import Printer, exactly
+from contextops.output.printer import Printer, sanitise_exact
 
-FORMATS = ("junit", "github")
+REPORT_FORMATS = ("junit", "github")
 """JUnit's XML, drawn by GitLab, Jenkins and others; the workflow commands of GitHub Actions."""
 
 # GitHub's runner obeys its older "##[command]" wherever in a line it stands.
@@ -36,7 +36,9 @@ def lines(findings: Iterable[Finding]) -> list[str]:
     ]
 
 
-def show(form: str | None, title: str, findings: Sequence[Finding], printer: Printer) -> None:
+def print_report(
+    form: str | None, title: str, findings: Sequence[Finding], printer: Printer
+) -> None:
     """Print the report in one of ``FORMATS``, or a line each."""
     if form is None:
         printer.lines(lines(findings))
@@ -57,10 +59,10 @@ def _github(title: str, findings: Sequence[Finding]) -> str:
     told = []
     for each, line in zip(findings, lines(findings), strict=True):
         if each.error is None:
-            told.append(exactly(line))
+            told.append(sanitise_exact(line))
             continue
-        about = _property(exactly(f"{title}: {each.state} {each.name}"))
-        told.append(f"::error title={about}::{_escaped(exactly(each.error['message']))}")
+        about = _property(sanitise_exact(f"{title}: {each.state} {each.name}"))
+        told.append(f"::error title={about}::{_escaped(sanitise_exact(each.error['message']))}")
     told = [line.replace("##[", _NO_COMMAND) for line in told]
     return "".join(f"{line}\n" for line in told)
 
@@ -113,5 +115,5 @@ def _verdict(finding: Finding) -> str:
 
 def _xml_text(text: str) -> str:
     """Make visible what XML 1.0 (section 2.2) cannot hold, besides what terminals obey."""
-    shown = exactly(text).encode("utf-8", "replace").decode()
+    shown = sanitise_exact(text).encode("utf-8", "replace").decode()
     return shown.replace("\ufffe", "\\u{fffe}").replace("\uffff", "\\u{ffff}")

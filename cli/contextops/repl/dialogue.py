@@ -9,13 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from contextops.api.completion import Piece, cost
-from contextops.chat import request, tools
-from contextops.chat.render import Deliver
-from contextops.chat.session import Content, Conversation, Message, parted, text_of
-from contextops.config.template import Template
+from contextops.api import Piece, usage_line
+from contextops.chat import (
+    Content,
+    Conversation,
+    Message,
+    Renderer,
+    called_names,
+    message_text,
+    split_content,
+    user_content,
+)
+from contextops.config import Template
 from contextops.errors import ConfigError, ContextopsError
-from contextops.output.printer import Printer
+from contextops.output import Printer
 
 Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
 """Put messages to a model with parameters; the pieces of the answer come, ``Done`` last."""
@@ -27,7 +34,7 @@ _PART_WAIT = 0.3
 """Seconds in which a part is kept that was broken off: Ctrl-C is to be heard within half a one."""
 
 
-class Form(NamedTuple):
+class TemplateRequest(NamedTuple):
     """A template that the next message fills, and what it asks with for that message alone."""
 
     template: Template
@@ -46,7 +53,7 @@ class Question(NamedTuple):
     """What is asked in one turn; it can be asked again."""
 
     content: Content
-    form: Form | None = None
+    form: TemplateRequest | None = None
 
 
 class Added(NamedTuple):
@@ -71,7 +78,7 @@ class Dialogue:
         model: str | None,
         params: Mapping[str, Any],
         printer: Printer,
-        deliver: Deliver,
+        deliver: Renderer,
         tells_cost: bool = False,
     ) -> None:
         self.conversation = conversation
@@ -79,7 +86,7 @@ class Dialogue:
         self.params = dict(params)
         self.printer = printer
         self.added: list[Added] = []
-        self.form: Form | None = None
+        self.form: TemplateRequest | None = None
         self.last: Question | None = None
         """What was asked last, whatever became of it."""
         self.is_answered = True
@@ -100,7 +107,7 @@ class Dialogue:
         images = [*parts, *(added.image for added in self.added if added.image)]
         if self.form is not None:
             text = self.form.template.fill(self.form.variables, text)
-        question = Question(request.with_images(text, images), self.form)
+        question = Question(user_content(text, images), self.form)
         self.added, self.form = [], None
         self.put(question)
 
@@ -124,10 +131,10 @@ class Dialogue:
         self.responses.append(about)
         self._tell_calls(response)
         if self.tells_cost:
-            self.printer.usage(cost(about))
+            self.printer.usage(usage_line(about))
 
     def _tell_calls(self, response: Mapping[str, Any]) -> None:
-        called = tools.names_in(dict(response))
+        called = called_names(dict(response))
         if called:
             why = "nothing here can answer that, and the turn is no part of the conversation"
             self.printer.note(f"the model called {called}: {why}; /retry asks again")
@@ -149,7 +156,7 @@ class Dialogue:
         ):
             return self._deliver(pieces, self.printer)
 
-    def _messages(self, form: Form | None) -> list[Message]:
+    def _messages(self, form: TemplateRequest | None) -> list[Message]:
         messages = self.conversation.messages()
         if form is None or form.system is None:
             return messages
@@ -180,11 +187,11 @@ class Dialogue:
         asked = self.conversation.undo()
         if asked is None:
             return "there is no turn to take back"
-        return f"taken back: {first_words(text_of({'content': asked}))}"
+        return f"taken back: {first_words(message_text({'content': asked}))}"
 
     def words_of_last(self) -> tuple[str, list[Message]]:
         """Give the words of what was asked last, and the parts of it that have none."""
-        return parted(self.last.content) if self.last else ("", [])
+        return split_content(self.last.content) if self.last else ("", [])
 
     def leave(self) -> None:
         """Keep what could not be kept when it was said; raises the ``ContextopsError`` of that."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from contextops.errors import OK, ContextopsError, InputError, SignalInterrupt, reason
-from contextops.output.printer import StdoutError
+from contextops.output import StdoutError
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue
 from contextops.repl.slash_commands import SLASH, Leave, ReplContext

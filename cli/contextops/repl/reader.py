@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextops.chat.inputs import StdinLines
-from contextops.output.printer import Printer
+from contextops.chat import StdinLines
+from contextops.output import Printer
 
 _CONTINUED = "\\"
 

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from contextops import strict_json
-from contextops.api.completion import cost
-from contextops.chat import request, session
-from contextops.chat.inputs import STANDARD_INPUT, Sources
-from contextops.config.settings import parse_parameter
-from contextops.config.template import INPUT, is_name
+from contextops.api import usage_line
+from contextops.chat import (
+    STANDARD_INPUT,
+    Conversation,
+    InputReader,
+    frame_file,
+    image_part,
+    message_text,
+    session_exists,
+    session_files,
+    session_path,
+)
+from contextops.config import INPUT_FIELD, is_field_name, parse_parameter
 from contextops.errors import ConfigError, ContextopsError, UsageError
-from contextops.repl.dialogue import Added, Dialogue, Form, first_words
+from contextops.repl.dialogue import Added, Dialogue, TemplateRequest, first_words
 from contextops.suggest import did_you_mean
 
 SLASH = "/"
@@ -33,7 +41,7 @@ class Leave(Exception):  # noqa: N818 - not a failure
 class ReplContext(Protocol):
     """What commands need beyond the dialogue; each function may raise a ``ContextopsError``."""
 
-    sources: Sources
+    sources: InputReader
     folder: Path
     """Where the sessions are that have a name."""
 
@@ -49,7 +57,7 @@ class ReplContext(Protocol):
     def template_names(self) -> list[str]:
         """Name the templates of the config file."""
 
-    def template(self, name: str) -> Form:
+    def template(self, name: str) -> TemplateRequest:
         """Give a template, with nothing filled in."""
 
     def edited(self, text: str) -> str:
@@ -91,7 +99,7 @@ def run(dialogue: Dialogue, around: ReplContext, line: str) -> None:
     command.run(dialogue, around, argument.rstrip())
 
 
-def completions(around: ReplContext, text: str) -> list[Candidate]:
+def complete_command(around: ReplContext, text: str) -> list[Candidate]:
     """Give what may stand where this text ends; raises nothing."""
     if not text.startswith(SLASH) or text.startswith(SLASH * 2) or "\n" in text:
         return []
@@ -132,12 +140,12 @@ def show_last_turns(dialogue: Dialogue) -> None:
     for turn in turns[-_SHOWN_TURNS:]:
         for said in turn:
             if said["role"] == "user":
-                printer.told([f"> {line}" for line in session.text_of(said).splitlines()])
+                printer.told([f"> {line}" for line in message_text(said).splitlines()])
             elif said["role"] == "assistant" and not printer.is_for_person:
-                printer.told(session.text_of(said).splitlines())
+                printer.told(message_text(said).splitlines())
             elif said["role"] == "assistant":
                 writer = printer.answer()
-                writer.write(session.text_of(said))
+                writer.write(message_text(said))
                 writer.end()
 
 
@@ -204,7 +212,7 @@ def _set_param(dialogue: Dialogue, argument: str) -> None:
 def _file(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if argument:
         path = _path(argument)
-        text = "".join(request.framed(path, around.sources.text_of(path)))
+        text = "".join(frame_file(path, around.sources.text_of(path)))
         dialogue.added.append(Added(path, text=text))
     _tell_added(dialogue)
 
@@ -212,7 +220,7 @@ def _file(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
 def _image(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if argument:
         path = _path(argument)
-        dialogue.added.append(Added(path, image=request.image(path, around.sources)))
+        dialogue.added.append(Added(path, image=image_part(path, around.sources)))
     _tell_added(dialogue)
 
 
@@ -273,14 +281,17 @@ def _words(argument: str) -> list[str]:
 
 def _pair(template: str, pair: str) -> tuple[str, str]:
     name, equals, value = pair.partition("=")
-    if not equals or not is_name(name) or name == INPUT:
+    if not equals or not is_field_name(name) or name == INPUT_FIELD:
         remedy = f"try: /template {template} style=short"
         raise UsageError(f"{pair} fills no field", "it is not FIELD=VALUE", remedy)
     return name, value
 
 
-def _check(form: Form, variables: Mapping[str, str]) -> None:
-    name, fields = form.template.name, [each for each in form.template.fields if each != INPUT]
+def _check(form: TemplateRequest, variables: Mapping[str, str]) -> None:
+    name, fields = (
+        form.template.name,
+        [each for each in form.template.fields if each != INPUT_FIELD],
+    )
     missing = [field for field in fields if field not in variables]
     if missing:
         values = " ".join(f"{field}=VALUE" for field in fields)
@@ -314,9 +325,9 @@ def _edit(dialogue: Dialogue, around: ReplContext, _argument: str) -> None:
 
 def _save(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     name = _named(argument, "/save")
-    path = session.path_of(name, around.folder)
+    path = session_path(name, around.folder)
     if path != dialogue.conversation.path:
-        if session.is_there(path):
+        if session_exists(path):
             raise UsageError(f"there is a session {name}", "", f"use another name, or /load {name}")
         dialogue.conversation.keep_in(path)
     dialogue.printer.told([f"kept from now on: {path}"])
@@ -324,11 +335,11 @@ def _save(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
 
 def _load(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     name = _named(argument, "/load")
-    path = session.path_of(name, around.folder)
-    if not session.is_there(path):
+    path = session_path(name, around.folder)
+    if not session_exists(path):
         near = did_you_mean(name, _sessions(around, "")) or "see /session"
         raise ConfigError(f"no session {name}", f"there is no {path}", near)
-    dialogue.take_up(session.Conversation(path=path))
+    dialogue.take_up(Conversation(path=path))
     show_last_turns(dialogue)
 
 
@@ -354,7 +365,7 @@ def _tokens(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if not dialogue.responses:
         dialogue.printer.told(["no answer yet"])
         return
-    dialogue.printer.told([cost(dialogue.responses[-1])])
+    dialogue.printer.told([usage_line(dialogue.responses[-1])])
     totals = [_total(response) for response in dialogue.responses]
     if len(totals) > 1:
         dialogue.printer.told([f"all {len(totals)} answers: {sum(totals)} tokens"])
@@ -368,7 +379,7 @@ def _total(response: Mapping[str, object]) -> int:
 
 def _clear(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     left = dialogue.conversation.path
-    dialogue.take_up(session.Conversation(system=dialogue.conversation.system))
+    dialogue.take_up(Conversation(system=dialogue.conversation.system))
     told = f"a new conversation; {left} stays as it is" if left else "a new conversation"
     dialogue.printer.told([told])
 
@@ -389,7 +400,7 @@ def _templates(around: ReplContext, _begun: str) -> Iterable[str]:
 
 
 def _sessions(around: ReplContext, _begun: str) -> Iterable[str]:
-    return [path.stem for path in session.kept(around.folder)]
+    return [path.stem for path in session_files(around.folder)]
 
 
 def _paths(_around: ReplContext, begun: str) -> Sequence[str]:
