@@ -259,7 +259,7 @@ end
 complete -c contextops -f
 complete -c contextops -n __contextops_in_any -l profile -r -f -a '(__contextops_profiles)' -d 'Use this profile of the config file'
 complete -c contextops -n __contextops_in_any -l local -d 'Use the embedded demo model: fluent, offline, often wrong'
-complete -c contextops -n __contextops_in_any -l color -r -f -a 'auto always never' -d 'Colour on a terminal: auto, always or never'
+complete -c contextops -n __contextops_in_any -l color -r -f -a 'auto always never' -d 'Color on a terminal: auto, always or never'
 complete -c contextops -n __contextops_in_any -l quiet -s q -d 'No notes on stderr, only errors'
 complete -c contextops -n __contextops_in_any -l verbose -s v -d 'Show on stderr what passes between here and the server, keys masked'
 complete -c contextops -n __contextops_in_any -l help -s h -d 'Show this message and exit'

@@ -129,7 +129,7 @@ def test_a_terminal_gets_markdown_and_no_escape_of_the_models(terminal, serve, e
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
-def test_a_plain_terminal_gets_no_colour(terminal, serve, exported, env):
+def test_a_plain_terminal_gets_no_color(terminal, serve, exported, env):
     exported(serve(lambda _: stream(chunk("**a** `b`"), chunk(finish="stop"))))
     shown = terminal("chat", "send", "-n", "hi", env=env)
     shown.expect(__import__("pexpect").EOF)

@@ -41,7 +41,7 @@ class ContextopsError(_Partial, Exception):
     """Say in one line what failed, why, and what to do next.
 
     ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any may hold text of a
-    server's, which the printer cuts and sanitises. ``response`` is the part of an answer that
+    server's, which the printer cuts and sanitizes. ``response`` is the part of an answer that
     had come, in the shape of a ``chat.completion`` object.
     """
 

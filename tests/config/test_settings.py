@@ -12,7 +12,7 @@ from contextops.config.settings import (
     check_params,
     is_private_host,
     needs_no_proxy,
-    normalise_base_url,
+    normalize_base_url,
     origin_of,
     parse_boolean,
     parse_duration,
@@ -141,8 +141,8 @@ def test_what_is_no_boolean(text):
         ("  https://a.example  ", "https://a.example", None),
     ],
 )
-def test_base_urls_are_normalised(text, url, api_path):
-    assert normalise_base_url(text) == (url, api_path)
+def test_base_urls_are_normalized(text, url, api_path):
+    assert normalize_base_url(text) == (url, api_path)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_base_urls_are_normalised(text, url, api_path):
 )
 def test_unusable_base_urls(text, reason):
     with pytest.raises(ValueError, match=reason) as caught:
-        normalise_base_url(text)
+        normalize_base_url(text)
     assert "hunter2" not in str(caught.value)
 
 
@@ -197,10 +197,10 @@ paths = st.lists(st.sampled_from(["api", "v1", "models", "chat", "completions", 
 
 @given(paths)
 def test_what_is_kept_of_a_base_url_means_the_same(parts):
-    url = normalise_base_url("https://a.example/" + "/".join(parts))
-    assert normalise_base_url(str(url)) == url
+    url = normalize_base_url("https://a.example/" + "/".join(parts))
+    assert normalize_base_url(str(url)) == url
     kept = parse_value(("base_url",), str(url))
-    again = normalise_base_url(kept)
+    again = normalize_base_url(kept)
     assert (again.url, again.api_path or "/api") == (url.url, url.api_path or "/api")
     assert parse_value(("base_url",), kept) == kept
 

@@ -938,7 +938,7 @@ UNREADABLE = [
 # Text that a terminal obeys ----------------------------------------------------------------------
 
 _OBEYED = {
-    "a colour": ("\x1b[31mred", "^[[31mred"),
+    "a color": ("\x1b[31mred", "^[[31mred"),
     "OSC 52": ("\x1b]52;c;aGk=\x07", "^[]52;c;aGk=^G"),
     "OSC 8": ("\x1b]8;;http://x\x1b\\y", "^[]8;;http://x^[\\y"),
     "a title": ("\x1b]0;owned\x07", "^[]0;owned^G"),

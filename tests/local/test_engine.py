@@ -62,7 +62,7 @@ def why(weights: Path | None) -> ConfigError:
         ("plain", "plain"),
     ],
 )
-def test_a_model_is_named_after_its_file_less_the_quantisation(name, expected):
+def test_a_model_is_named_after_its_file_less_the_quantization(name, expected):
     assert local.model_id(Path("/models") / name) == expected
 
 

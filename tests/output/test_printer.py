@@ -28,7 +28,7 @@ from contextops.errors import (
     SignalInterrupt,
     TruncatedError,
 )
-from contextops.output.printer import Printer, Spinner, sanitise
+from contextops.output.printer import Printer, Spinner, sanitize
 
 # The contract's list, but for the two that text needs.
 FORBIDDEN = {
@@ -44,20 +44,20 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-# The sanitiser ----------------------------------------------------------------------------------
+# The sanitizer ----------------------------------------------------------------------------------
 
 
 @given(TEXTS)
 @settings(max_examples=40)
 @example("".join(sorted(FORBIDDEN)))
 def test_no_forbidden_character_passes(text: str):
-    assert not FORBIDDEN & set(sanitise(text))
+    assert not FORBIDDEN & set(sanitize(text))
 
 
 @given(TEXTS)
 @settings(max_examples=40)
 def test_twice_is_once(text: str):
-    assert sanitise(sanitise(text)) == sanitise(text)
+    assert sanitize(sanitize(text)) == sanitize(text)
 
 
 @given(TEXTS, st.data())
@@ -65,7 +65,7 @@ def test_twice_is_once(text: str):
 def test_it_is_the_same_however_it_is_split(text: str, data: st.DataObject):
     places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     parts = itertools.pairwise([0, *places, len(text)])
-    assert "".join(sanitise(text[start:end]) for start, end in parts) == sanitise(text)
+    assert "".join(sanitize(text[start:end]) for start, end in parts) == sanitize(text)
 
 
 @given(TEXTS)
@@ -73,7 +73,7 @@ def test_it_is_the_same_however_it_is_split(text: str, data: st.DataObject):
 @example("line\n\ttab é \u200d \u2028 \N{GRINNING FACE} \ufeff ^[ \\u{202e}")
 def test_clean_text_passes_as_it_is(text: str):
     clean = "".join(character for character in text if character not in FORBIDDEN)
-    assert sanitise(clean) == clean
+    assert sanitize(clean) == clean
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_clean_text_passes_as_it_is(text: str):
     ],
 )
 def test_what_is_forbidden_becomes_visible(text: str, shown: str):
-    assert sanitise(text) == shown
+    assert sanitize(text) == shown
 
 
 # Real descriptors -------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_no_terminal_obeys_the_model(streams: Streams, monkeypatch, how, variabl
 
 
 @pytest.mark.parametrize(
-    ("how", "variables", "is_coloured"),
+    ("how", "variables", "is_colored"),
     [
         ({}, {}, True),
         ({"color": "never"}, {}, False),
@@ -358,14 +358,14 @@ def test_no_terminal_obeys_the_model(streams: Streams, monkeypatch, how, variabl
         ({"color": "always"}, {"NO_COLOR": "1"}, True),
     ],
 )
-def test_colours_can_be_done_without(streams: Streams, monkeypatch, how, variables, is_coloured):
+def test_colors_can_be_done_without(streams: Streams, monkeypatch, how, variables, is_colored):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     out, _ = streams("stdout", "stderr")
     answered(Printer(**how), "**bold** `code`\n\n```py\nx = 'text'\n```\n")
     told = out.text
     assert "\x1b[1m" in told
-    assert bool(re.search(r"\x1b\[[0-9;]*[349][0-7]", told)) is is_coloured
+    assert bool(re.search(r"\x1b\[[0-9;]*[349][0-7]", told)) is is_colored
 
 
 def test_raw_is_raw(streams: Streams):

@@ -48,7 +48,7 @@ from contextops.config import (
 )
 from contextops.editor import editor_command
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
-from contextops.output import Finding, Printer, print_report, sanitise
+from contextops.output import Finding, Printer, print_report, sanitize
 from contextops.secrets import is_secret_name, redact
 from contextops.suggest import did_you_mean
 
@@ -464,7 +464,7 @@ def _show_examined(
 
 def _print(runtime: Context, text: str) -> None:
     """Give a pipe the value as it was set, and a terminal nothing that it would obey."""
-    shown = sanitise(text) if runtime.printer.stdout_is_terminal else text
+    shown = sanitize(text) if runtime.printer.stdout_is_terminal else text
     runtime.printer.write_text(f"{shown}\n")
 
 

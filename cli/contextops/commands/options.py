@@ -73,7 +73,7 @@ DISPLAY = [
         type=str,
         metavar="WHEN",
         keep=_color,
-        help="Colour on a terminal: auto, always or never.",
+        help="Color on a terminal: auto, always or never.",
     ),
     _option("--quiet", "-q", is_flag=True, keep=_display, help="No notes on stderr, only errors."),
     _option(

@@ -115,7 +115,7 @@ _API_TAIL = r"(.*?)(/api/v1|/v1|/api)(?:/models|/chat/completions)?"
 _NUMERIC_HOST = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?"
 
 
-def normalise_base_url(text: str) -> BaseUrl:
+def normalize_base_url(text: str) -> BaseUrl:
     """Cut trailing slashes and pasted endpoints; keep a path before them.
 
     An address may hold a password in a place where none belongs, so no reason repeats it.
@@ -475,7 +475,7 @@ TEXT = _kind_of_text(str.strip)
 PROMPT = Kind(_check_prompt, _check_prompt)
 WORDS = _kind_of_text(str)
 FILE = _kind_of_text(str)
-URL = _kind_of_text(normalise_base_url)
+URL = _kind_of_text(normalize_base_url)
 API_PATH = _kind_of_text(_parse_api_path)
 PROXY = _kind_of_text(_parse_proxy)
 KEY = _kind_of_text(parse_key)

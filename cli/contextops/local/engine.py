@@ -52,7 +52,7 @@ _REINSTALL = "reinstall its engine: pip install --force-reinstall xllamacpp"
 _LOGGED_ERROR = re.compile(r"^[\d.]+ E .*?: (.+)$", re.MULTILINE)
 _OUT_OF_MEMORY = re.compile(r"insufficient memory|failed to allocate|bad_alloc|MemoryError")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
-_QUANTISATION = re.compile(
+_QUANTIZATION = re.compile(
     r"[-._](ud[-_])?(i?q\d\w*|tq\d\w*|mxfp4\w*|nvfp4\w*|bf16|fp?16|fp?32)$", re.IGNORECASE
 )
 
@@ -156,7 +156,7 @@ def default_model_file() -> Path:
 def model_id(model_file: Path) -> str:
     """Name a model after its file: ``SmolLM2-135M-Instruct.Q4_1.gguf``: smollm2-135m-instruct."""
     name = _SHARD.sub("", re.sub(r"\.gguf$", "", model_file.name, flags=re.IGNORECASE))
-    return (_QUANTISATION.sub("", name) or name).lower()
+    return (_QUANTIZATION.sub("", name) or name).lower()
 
 
 def random_key() -> str:

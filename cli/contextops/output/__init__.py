@@ -1,7 +1,7 @@
 """Everything that is printed: text, JSON, tables, reports."""
 
 from contextops.output.markdown_blocks import first_code_block
-from contextops.output.printer import COLORS, Printer, StdoutError, sanitise, sanitise_exact
+from contextops.output.printer import COLORS, Printer, StdoutError, sanitize, sanitize_exact
 from contextops.output.report import REPORT_FORMATS, Finding, print_report
 
 __all__ = [
@@ -12,6 +12,6 @@ __all__ = [
     "StdoutError",
     "first_code_block",
     "print_report",
-    "sanitise",
-    "sanitise_exact",
+    "sanitize",
+    "sanitize_exact",
 ]

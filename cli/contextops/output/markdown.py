@@ -23,7 +23,7 @@ _FILLING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 
 
 class _Heading(markdown.Heading):
-    """A heading where text begins: Rich would centre it."""
+    """A heading where text begins: Rich would center it."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the heading's text."""

@@ -41,26 +41,26 @@ _FORBIDDEN = [
     *range(0x202A, 0x202F),
     *range(0x2066, 0x206A),
 ]
-_SANITISED = {code: _visible(code) for code in _FORBIDDEN}
+_SANITIZED = {code: _visible(code) for code in _FORBIDDEN}
 _WHITE_SPACE = re.compile("[ \t\r\n\u2028\u2029]+")
 
 
-def sanitise(text: str) -> str:
+def sanitize(text: str) -> str:
     """Make every character visible that a terminal would obey instead of showing.
 
     Works character by character, so a sequence cut between two calls cannot pass.
     """
-    return text.translate(_SANITISED)
+    return text.translate(_SANITIZED)
 
 
 def one_line(text: str) -> str:
-    """Sanitise, and fold white space, so that a foreign text stays on its line."""
-    return sanitise(_WHITE_SPACE.sub(" ", text).strip(" "))
+    """Sanitize, and fold white space, so that a foreign text stays on its line."""
+    return sanitize(_WHITE_SPACE.sub(" ", text).strip(" "))
 
 
-def sanitise_exact(text: str) -> str:
-    """Sanitise what must stay as it is, a model's id say, with its line ends and tabs."""
-    return sanitise(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
+def sanitize_exact(text: str) -> str:
+    """Sanitize what must stay as it is, a model's id say, with its line ends and tabs."""
+    return sanitize(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
 
 class StdoutError(OutputError):
@@ -163,13 +163,13 @@ class Printer:
         return other
 
     def line(self, text: str) -> None:
-        """Print one line of text that is not the model's, sanitised."""
+        """Print one line of text that is not the model's, sanitized."""
         self.lines([text])
 
     def lines(self, texts: Iterable[str]) -> None:
-        """Print lines of text that are not the model's, sanitised, in one go."""
+        """Print lines of text that are not the model's, sanitized, in one go."""
         self.write(
-            "".join(f"{sanitise_exact(text)}\n" for text in texts).encode("utf-8", "replace")
+            "".join(f"{sanitize_exact(text)}\n" for text in texts).encode("utf-8", "replace")
         )
 
     def json(self, value: Any) -> None:
@@ -226,7 +226,7 @@ class Printer:
 
     def shown(self, text: str) -> None:
         """Print a text that was kept, with an empty line after it."""
-        safe = sanitise(text) if self.stdout_is_terminal else text
+        safe = sanitize(text) if self.stdout_is_terminal else text
         self.write_text(f"{safe.rstrip()}\n\n")
 
     def answer(self) -> AnswerWriter:
@@ -244,13 +244,13 @@ class Printer:
         if self._renders:
             from contextops.output.markdown import MarkdownWriter
 
-            return MarkdownWriter(self.write_text, color=self._color, clean=sanitise)
+            return MarkdownWriter(self.write_text, color=self._color, clean=sanitize)
         return self.unrendered()
 
     def unrendered(self) -> AnswerWriter:
         """Give the writer for what the model wrote for programs: code, say."""
-        sanitising = self.stdout_is_terminal and not self._raw
-        return _PlainWriter(self, sanitise if sanitising else str)
+        sanitizing = self.stdout_is_terminal and not self._raw
+        return _PlainWriter(self, sanitize if sanitizing else str)
 
     def write_text(self, text: str) -> None:
         """Put text on stdout in UTF-8, whatever the locale says: pipes are not for people."""
@@ -290,7 +290,7 @@ class Printer:
             return
         self._stop_spinner()
         self._thinks_aloud = not text.endswith("\n")
-        _to_stderr(sanitise(text) if self.stderr_is_terminal and not self._raw else text)
+        _to_stderr(sanitize(text) if self.stderr_is_terminal and not self._raw else text)
 
     def end_reasoning(self) -> None:
         """Finish the last line of what the model thought."""
@@ -304,7 +304,7 @@ class Printer:
             return
         self._stop_spinner()
         ending = "" if text.endswith("\n") else "\n"
-        shown = sanitise(text) if self.stderr_is_terminal and not self._raw else text
+        shown = sanitize(text) if self.stderr_is_terminal and not self._raw else text
         _to_stderr(shown + ending)
 
     def told(self, texts: Iterable[str]) -> None:
@@ -312,7 +312,7 @@ class Printer:
 
         It stands among the answers where a person reads those, else on stderr.
         """
-        lines = [sanitise_exact(self.masked(text)) for text in texts]
+        lines = [sanitize_exact(self.masked(text)) for text in texts]
         if self.json_messages:
             self._say("\n".join(strict_json.dumps({"note": line}) for line in lines))
         elif self.is_for_person:
@@ -322,7 +322,7 @@ class Printer:
 
     def prompt(self, text: str) -> None:
         """Put a prompt on stderr, for whoever types without an editor of ours."""
-        _to_stderr(sanitise_exact(text))
+        _to_stderr(sanitize_exact(text))
 
     def end_prompt(self) -> None:
         """End the line of a prompt that got no answer."""
@@ -351,7 +351,7 @@ class Printer:
 
     def parsers_error(self, text: str) -> None:
         """Show what the parser says of the command line, in its own form of several lines."""
-        _to_stderr(sanitise(self.masked(text)))
+        _to_stderr(sanitize(self.masked(text)))
 
     def bug(self, where: str) -> None:
         """Say that we are wrong, without a word of data: it could be a key."""

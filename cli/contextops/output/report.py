@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from contextops.output.printer import Printer, sanitise_exact
+from contextops.output.printer import Printer, sanitize_exact
 
 REPORT_FORMATS = ("junit", "github")
 """JUnit's XML, drawn by GitLab, Jenkins and others; the workflow commands of GitHub Actions."""
@@ -59,10 +59,10 @@ def _github(title: str, findings: Sequence[Finding]) -> str:
     told = []
     for each, line in zip(findings, lines(findings), strict=True):
         if each.error is None:
-            told.append(sanitise_exact(line))
+            told.append(sanitize_exact(line))
             continue
-        about = _property(sanitise_exact(f"{title}: {each.state} {each.name}"))
-        told.append(f"::error title={about}::{_escaped(sanitise_exact(each.error['message']))}")
+        about = _property(sanitize_exact(f"{title}: {each.state} {each.name}"))
+        told.append(f"::error title={about}::{_escaped(sanitize_exact(each.error['message']))}")
     told = [line.replace("##[", _NO_COMMAND) for line in told]
     return "".join(f"{line}\n" for line in told)
 
@@ -115,5 +115,5 @@ def _verdict(finding: Finding) -> str:
 
 def _xml_text(text: str) -> str:
     """Make visible what XML 1.0 (section 2.2) cannot hold, besides what terminals obey."""
-    shown = sanitise_exact(text).encode("utf-8", "replace").decode()
+    shown = sanitize_exact(text).encode("utf-8", "replace").decode()
     return shown.replace("\ufffe", "\\u{fffe}").replace("\uffff", "\\u{ffff}")

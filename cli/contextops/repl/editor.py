@@ -24,7 +24,7 @@ from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import files, strict_json
 from contextops.errors import ContextopsError, SignalInterrupt
-from contextops.output import sanitise_exact
+from contextops.output import sanitize_exact
 
 _MOST_ENTRIES = 1000
 _MOST_BYTES = 1 << 20
@@ -115,7 +115,7 @@ class LineEditor:
     def _entered(self, prompt: str) -> str:
         try:
             # An empty line between what was answered and what is asked.
-            message = FormattedText([("", "\n"), ("bold", sanitise_exact(prompt))])
+            message = FormattedText([("", "\n"), ("bold", sanitize_exact(prompt))])
             return self._session.prompt(message, pre_run=self._leave_if_dead)
         except OSError:
             # The terminal is gone; SIGHUP says so too, unless that is ignored.
@@ -266,8 +266,8 @@ class _Completer(Completer):
             yield Completion(
                 text,
                 start_position=-replaces,
-                display=sanitise_exact(text),
-                display_meta=sanitise_exact(about),
+                display=sanitize_exact(text),
+                display_meta=sanitize_exact(about),
             )
 
 
