@@ -1,0 +1,47 @@
+"""How an option is typed, declared beside the value that it sets.
+
+An options object is a dataclass whose fields are annotated with ``Flag`` or ``Argument``; the
+command line makes the parser's options of them::
+
+    @dataclass(frozen=True, kw_only=True)
+    class ListOptions:
+        patterns: Annotated[list[str], Argument("[PATTERN]...", "Part of an id.")] = ()
+        refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Group = Literal["prompt", "answer", "output", "conversation", "connection", "general"]
+"""The section of a command's help in which an option stands."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option: its names as they are typed, separated by spaces, and its help.
+
+    ``--stream/--no-stream`` is a pair. ``parse`` reads the text of a value and raises
+    ``ValueError`` with a reason; ``choices`` are the only values; ``minimum`` and ``maximum``
+    bound a number.
+    """
+
+    names: str
+    help: str
+    metavar: str | None = None
+    group: Group = "general"
+    parse: Callable[[str], Any] | None = None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One positional argument: its name in the usage line, and its help."""
+
+    metavar: str
+    help: str
+    choices: tuple[str, ...] = ()
