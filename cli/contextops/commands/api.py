@@ -70,10 +70,10 @@ def api(
     with client.call(typed, url, body=body, content_type=content_type) as reply:
         if include:
             runtime.printer.lines(_head(reply))
-        if reply.refusal is not None:
+        if reply.error is not None:
             if include:
                 _show(reply, runtime.printer)
-            raise _with_advice(reply.refusal)
+            raise _with_advice(reply.error)
         if _is_web_page(reply) and not _wants_html(runtime):
             raise BadResponseError(
                 f"{url} answered with a web page",
