@@ -356,7 +356,7 @@ def _with_response(
     """Return an exception with the part of the answer that came, once its first token has."""
     if metadata["first_token_ms"] is not None:
         timed = {**metadata, "total_ms": _ms(deadlines.elapsed)}
-        ended.keep(lambda: completion.response(timed))
+        ended.set_response(lambda: completion.response(timed))
     return ended
 
 

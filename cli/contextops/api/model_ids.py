@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from itertools import pairwise
 from pathlib import Path
 
 from contextops.errors import ContextopsError
+from contextops.suggest import closest
 
 ACCESS_HINT = "they are private until an administrator grants access"
 
 _MAX_LISTED = 10
 _MAX_SUGGESTED = 3
-
-# Comparing two ids of 30 characters takes 0.4 ms, and some servers list 10,000.
-_MAX_COMPARED = 300
 
 
 def is_glob(name: str) -> bool:
@@ -48,7 +45,7 @@ def suggest_models(name: str, ids: Sequence[str]) -> str:
     if name in ids:
         refresh = "try 'contextops models list --refresh'"
         return f"it is listed, however: {refresh}; {describe_offer(ids)}"
-    similar = [] if is_glob(name) else closest(name, ids, _MAX_SUGGESTED, ignore_case=True)
+    similar = [] if is_glob(name) else closest(name, ids, n=_MAX_SUGGESTED, ignore_case=True)
     return f"did you mean {' or '.join(similar)}?" if similar else describe_offer(ids)
 
 
@@ -78,29 +75,3 @@ def save_model_ids(folder: Path, profile: str, ids: Iterable[str]) -> None:
             return
         with files.locked(path, wait=0.0):
             files.replace(path, lines.encode())
-
-
-# Similar words --------------------------------------------------------------------------------
-
-
-def closest(word: str, known: Iterable[str], n: int = 1, *, ignore_case: bool = False) -> list[str]:
-    """Return the known words that are most similar to ``word``, at most ``n``, the best first."""
-    import difflib
-
-    normalize = str.lower if ignore_case else str
-    # Of words that differ in case only, the first counts.
-    originals = {normalize(each): each for each in reversed(list(known))}
-    word = normalize(word)
-    likely = most_alike(word, originals, _MAX_COMPARED)
-    return [originals[each] for each in difflib.get_close_matches(word, likely, n=n)]
-
-
-def most_alike(word: str, known: Iterable[str], limit: int) -> list[str]:
-    """Return the ``limit`` known words with the most pairs of characters in common with ``word``.
-
-    This is a quick choice of what is worth a thorough comparison.
-    """
-    import heapq
-
-    pairs = set(pairwise(word))
-    return heapq.nlargest(limit, known, key=lambda each: len(pairs & set(pairwise(each))))

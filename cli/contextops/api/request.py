@@ -50,7 +50,7 @@ class JsonBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Encode the value block by block."""
-        return strict_json.encoded(self._value)
+        return strict_json.iterencode(self._value)
 
     def __len__(self) -> int:
         """Return the bytes of the encoded value."""

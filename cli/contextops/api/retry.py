@@ -106,7 +106,7 @@ class Retrier:
         seconds = backoff(attempt) if delay is None else delay
         if attempt > self._retries or seconds > MAX_WAIT or not deadlines.allows(seconds):
             return False
-        self._wait(seconds, error.told)
+        self._wait(seconds, error.summary)
         return True
 
     def _note_and_sleep(self, seconds: float, reason: str) -> None:
