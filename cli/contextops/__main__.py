@@ -1,4 +1,4 @@
-"""Run the command: ``python -m contextops``, and the installed ``contextops``."""
+"""The entry point: ``python -m contextops`` and the installed ``contextops``."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import gc
 
 
 def main() -> None:
-    """Run the command line and end as the status says, by a signal where one ended the work."""
-    # Loading modules makes 100,000 objects and no garbage: looking for some took 5 % of a start.
+    """Run the command line and exit with its status, or by the signal that ended it."""
+    # Importing makes 100,000 objects and no garbage; collecting it took 5 % of a start.
     gc.set_threshold(500_000)
     try:
         from contextops.app import run
 
         status = run()
     except KeyboardInterrupt:
-        # Before the command line was there to take it.
+        # Ctrl-C before the command line was there to handle it.
         status = 130
     end(status)
 
 
 def end(status: int) -> None:
-    """Leave with ``status``; above 128 die by its signal, as shells and make expect."""
+    """Exit with ``status``; above 128, die by its signal, as shells and make expect."""
     import signal
     import sys
 
