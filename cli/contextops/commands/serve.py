@@ -96,6 +96,6 @@ def _export_line(engine: "Engine") -> str:
 def _wait(engine: "Engine") -> NoReturn:
     """Sleep until a signal ends us, or the engine ends by itself."""
     while True:
-        if failure := engine.failure():
-            raise failure
+        if error := engine.error():
+            raise error
         time.sleep(_POLL)
