@@ -150,7 +150,7 @@ def test_serve_on_all_addresses_prints_warning(run, fake_engine, port):
 
     result = run("serve", "--host", "0.0.0.0", "--port", str(port))  # noqa: S104
 
-    assert "other machines reach it too" in result.stderr
+    assert "other machines can reach it" in result.stderr
     assert fake_engine.parameters["hostnames"] == "['0.0.0.0']"
 
 
