@@ -138,7 +138,7 @@ def _hide_key(runtime: Context) -> None:
     if key is not None and not key.runs_command:
         # Each turn tells that it cannot be used.
         with suppress(ContextopsError):
-            runtime.printer.hide(key.read())
+            runtime.printer.add_secret(key.read())
 
 
 def _knows_key(runtime: Context) -> bool:
@@ -176,7 +176,7 @@ def _model(runtime: Context, *, is_person: bool) -> str | None:
 def _greet(runtime: Context, dialogue: Dialogue) -> None:
     if not runtime.display.quiet:
         told = f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"
-        runtime.printer.told([told])
+        runtime.printer.info([told])
     show_last_turns(dialogue)
 
 
@@ -196,7 +196,7 @@ def _reader(runtime: Context, around: "_Around") -> Reader:
         screen=screen,
         colors=runtime.display.color != "never",
         history=state_folder() / _HISTORY,
-        is_secret=lambda entry: runtime.printer.hides(entry) or redact(entry) != entry,
+        is_secret=lambda entry: runtime.printer.contains_secret(entry) or redact(entry) != entry,
         knows_secrets=partial(_knows_key, runtime),
         complete=partial(complete_command, around),
         note=runtime.printer.note,

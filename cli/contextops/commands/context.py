@@ -108,7 +108,7 @@ class Context:
         from contextops.api import Client
 
         return Client(
-            profile, note=self.printer.note, detail=self.printer.detail, hide=self.printer.hide
+            profile, note=self.printer.note, detail=self.printer.debug, hide=self.printer.add_secret
         )
 
     def _local_client(self) -> Client:
@@ -119,8 +119,8 @@ class Context:
         return Client(
             self.profile,
             note=self.printer.note,
-            detail=self.printer.detail,
-            hide=self.printer.hide,
+            detail=self.printer.debug,
+            hide=self.printer.add_secret,
             unix_socket=str(engine.socket) if engine.socket else None,
             base_url=engine.base_url,
             key=engine.api_key,

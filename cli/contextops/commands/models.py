@@ -177,7 +177,7 @@ def _limit(max_time: float | None, left: float) -> float:
 
 def _masked(model: str | None, printer: Printer) -> str | None:
     """Hide a key that stands where a name should."""
-    return None if model is None else printer.masked(model)
+    return None if model is None else printer.redact(model)
 
 
 def _show_verdicts(
@@ -266,7 +266,7 @@ def _remember(runtime: Context, listed: list[dict[str, Any]]) -> None:
     """Let a TAB offer them; not those of a server that was typed, which are no profile's."""
     if "base_url" in runtime.flags:
         return
-    ids = (model["id"] for model in listed if not runtime.printer.hides(model["id"]))
+    ids = (model["id"] for model in listed if not runtime.printer.contains_secret(model["id"]))
     with suppress(ConfigError):  # where there is no home folder
         save_model_ids(cache_folder(), runtime.profile.name, ids)
 

@@ -56,7 +56,7 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
         return
     for record in records:
         runtime.printer.heading(_title(record))
-        runtime.printer.shown(message_text(record))
+        runtime.printer.paragraph(message_text(record))
 
 
 @app.command("rm", cls=Command)
