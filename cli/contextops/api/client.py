@@ -542,7 +542,7 @@ class _Encoded:
         self._size = sum(map(len, self))
 
     def __iter__(self) -> Iterator[bytes]:
-        return strict_json.encoded(self._value)
+        return strict_json.iterencode(self._value)
 
     def __len__(self) -> int:
         return self._size

@@ -183,7 +183,7 @@ class Printer:
         """Print one JSON object a line, for terminals too: that is the format."""
         block = bytearray()
         for value in values:
-            for part in strict_json.encoded(value):
+            for part in strict_json.iterencode(value):
                 block += part
                 if len(block) > _BLOCK:
                     self.write(bytes(block))
