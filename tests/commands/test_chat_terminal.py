@@ -14,11 +14,11 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
 
 def output_on_terminal(terminal, *argv):
-    shown = terminal("chat", "send", "-n", *argv, "hi")
-    shown.expect(__import__("pexpect").EOF)
-    shown.close()
-    assert shown.exitstatus == 0
-    return shown.before
+    screen = terminal("chat", "send", "-n", *argv, "hi")
+    screen.expect(__import__("pexpect").EOF)
+    screen.close()
+    assert screen.exitstatus == 0
+    return screen.before
 
 
 @posix
