@@ -571,7 +571,7 @@ def test_tls_with_a_plain_server_has_http_as_its_remedy(serve):
     server = serve(OK)
     told = failure(server.url.replace("http:", "https:"))
     assert (told.status, "http://" in told.remedy) == (60, True)
-    assert server.strays
+    assert server.invalid_requests
 
 
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
@@ -593,7 +593,7 @@ def test_who_hangs_up_is_asked_whether_it_wants_tls(serve, certificates, steps):
     plain = serve(steps)
     told = failure(plain.url)
     assert (told.status, "https" in told.remedy) == (7, False)
-    (asked,) = plain.strays
+    (asked,) = plain.invalid_requests
     assert asked.startswith(b"\x16\x03")
     assert KEY.encode() not in asked
 
