@@ -571,7 +571,7 @@ def test_tls_to_plain_server_suggests_http(serve):
     server = serve(OK)
     error = fetch_error(server.url.replace("http:", "https:"))
     assert (error.status, "http://" in error.remedy) == (60, True)
-    assert server.strays
+    assert server.invalid_requests
 
 
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
@@ -593,7 +593,7 @@ def test_closed_plain_connection_is_probed_for_tls(serve, certificates, steps):
     plain = serve(steps)
     error = fetch_error(plain.url)
     assert (error.status, "https" in error.remedy) == (7, False)
-    (probe,) = plain.strays
+    (probe,) = plain.invalid_requests
     assert probe.startswith(b"\x16\x03")
     assert KEY.encode() not in probe
 
