@@ -124,7 +124,7 @@ ENDS = [
         "F02",
         "the stream ends as if nothing had happened, and nothing said that it was over",
         [
-            Case("", streamed(FIRST, SECOND), failed(18, "without saying", words="one two")),
+            Case("", streamed(FIRST, SECOND), failed(18, "without a finish reason", words="one two")),
             Case("after an event", streamed(FIRST, b"\n\n: x\n\n"), CUT),
         ],
     ),
@@ -890,7 +890,7 @@ UNREADABLE = [
                 Case(
                     f"{name}, in an event",
                     streamed(FIRST, sse(value), DONE),
-                    failed(8, "no JSON", why, words="one "),
+                    failed(8, "not JSON", why, words="one "),
                 )
                 for name, value, why in _UNREADABLE
                 if name != "not UTF-8"
@@ -1029,7 +1029,7 @@ EVENTS = [
     Row(
         "F44",
         "an event that is no JSON between good ones",
-        [Case("", _among("{not json}"), failed(8, "no JSON", words="one "))],
+        [Case("", _among("{not json}"), failed(8, "not JSON", words="one "))],
     ),
     Row(
         "F45",
