@@ -274,9 +274,9 @@ complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Retry at m
 complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
 
 complete -c contextops -n "__contextops_in ''" -a chat -d 'Ask a model'
-complete -c contextops -n "__contextops_in ''" -a models -d 'See what the server offers'
-complete -c contextops -n "__contextops_in ''" -a session -d 'See and throw away the conversations that are kept'
-complete -c contextops -n "__contextops_in ''" -a config -d 'See and change the settings'
+complete -c contextops -n "__contextops_in ''" -a models -d 'List the models of the server and check them'
+complete -c contextops -n "__contextops_in ''" -a session -d 'List, show and delete saved conversations'
+complete -c contextops -n "__contextops_in ''" -a config -d 'Show and change the settings'
 complete -c contextops -n "__contextops_in ''" -a api -d 'Call any endpoint of the server'
 complete -c contextops -n "__contextops_in ''" -a serve -d 'Run the demo model as a local server, until Ctrl-C'
 complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
