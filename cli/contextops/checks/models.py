@@ -79,7 +79,7 @@ def judge(names: Sequence[str], list_ids: ListIds, find: Find = match_models) ->
 
 def _not_chosen(ids: Sequence[str]) -> Verdict:
     remedy = "name those to check, or one for good: contextops config set model ID"
-    failure = ConfigError("no model chosen", describe_offer(ids), remedy)
+    failure = ConfigError("no model chosen", remedy=f"{describe_offer(ids)}; {remedy}")
     return Verdict(None, available=None, failure=failure)
 
 
