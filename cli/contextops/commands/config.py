@@ -2,8 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -48,12 +48,9 @@ from contextops.config import (
 )
 from contextops.editor import editor_command
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
-from contextops.output import Finding, Printer, print_report, sanitize
+from contextops.output import Finding, Result, finding_lines, sanitize_text
 from contextops.secrets import is_secret_name, redact
 from contextops.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from contextops.checks import CheckResult
 
 app = group("config", SUMMARIES["config"])
 
@@ -421,50 +418,49 @@ def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) ->
     """
     runtime: Context = ctx.obj
     exclude((form is not None, "--format", as_json, "--json"))
-    from contextops.checks import Examination, examine
+    from contextops.checks import examine
 
     printer = runtime.printer
     printer.require_stdout()
-    examination = Examination(
-        lambda: runtime.profile, lambda: runtime.client, lambda: runtime.anonymous
-    )
     with printer.waiting():
-        examined = list(examine(examination.looks()))
-    _show_examined(examined, printer, form=form, as_json=as_json)
-    if failure := next((each.failure for each in examined if each.failure), None):
-        raise failure
-
-
-def _show_examined(
-    examined: Sequence["CheckResult"], printer: Printer, *, form: str | None, as_json: bool
-) -> None:
+        results = list(
+            examine(lambda: runtime.profile, lambda: runtime.client, lambda: runtime.anonymous)
+        )
     findings = [
         Finding(
             each.state,
             each.check,
-            each.failure.code if each.failure else each.detail,
-            error=printer.error_object(each.failure) if each.failure else None,
+            each.error.code if each.error else each.detail,
+            error=printer.error_object(each.error) if each.error else None,
         )
-        for each in examined
+        for each in results
     ]
-    if as_json:
-        printer.json(
-            [
-                {"check": check.name, "state": check.state, "detail": each.detail or None}
-                | {"error": check.error}
-                for each, check in zip(examined, findings, strict=True)
-            ]
-        )
-    elif form is None and printer.stdout_is_terminal:
-        rows = [(each.name, each.state, each.detail) for each in findings]
-        printer.table(("CHECK", "STATE", "DETAIL"), rows)
-    else:
-        print_report(form, "contextops config check", findings, printer)
+    printer.result(
+        Result(
+            document=lambda: [
+                {
+                    "check": each.name,
+                    "state": each.state,
+                    "detail": result.detail or None,
+                    "error": each.error,
+                }
+                for each, result in zip(findings, results, strict=True)
+            ],
+            lines=lambda: finding_lines(findings),
+            header=("CHECK", "STATE", "DETAIL"),
+            rows=lambda: [(each.name, each.state, each.detail) for each in findings],
+            findings=lambda: findings,
+            title="contextops config check",
+        ),
+        "json" if as_json else form,
+    )
+    if error := next((each.error for each in results if each.error), None):
+        raise error
 
 
 def _print(runtime: Context, text: str) -> None:
     """Give a pipe the value as it was set, and a terminal nothing that it would obey."""
-    shown = sanitize(text) if runtime.printer.stdout_is_terminal else text
+    shown = sanitize_text(text) if runtime.printer.stdout_is_terminal else text
     runtime.printer.write_text(f"{shown}\n")
 
 

@@ -1,23 +1,20 @@
 """``contextops models``: what the server offers."""
 
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from contextops.api import (
     ACCESS_HINT,
-    METADATA_MAX_TIME,
-    exact_model,
-    match_models,
     save_model_ids,
     search_models,
-    shortest_limit,
 )
 from contextops.chat import jsonl_errors
+from contextops.checks import ModelCheck, ModelsCheckOptions, combined_error
+from contextops.checks import check_models as run_check
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
 from contextops.commands.options import (
@@ -28,14 +25,10 @@ from contextops.commands.options import (
     duration,
     exclude,
     group,
-    need,
 )
 from contextops.config import cache_folder
-from contextops.errors import ConfigError, UsageError
-from contextops.output import Finding, Printer, print_report
-
-if TYPE_CHECKING:
-    from contextops.checks import Verdict
+from contextops.errors import ConfigError
+from contextops.output import Finding, Printer, Result, finding_lines
 
 app = group("models", SUMMARIES["models"])
 
@@ -125,119 +118,76 @@ def check_models(
     """
     runtime: Context = ctx.obj
     exclude((form is not None, "--format", as_json, "--json"))
-    need((max_latency is not None, "--max-latency", probe, "--probe"))
-    if "" in (names or ()):
-        raise UsageError("the name of a model is empty", remedy="leave it out, or name one")
-    from contextops.checks import combined_error, judge, poll_until_ok, probe_models, with_hints
-
+    options = ModelsCheckOptions(
+        names=names or [],
+        probe=probe,
+        max_latency=max_latency,
+        jobs=jobs,
+        wait=wait,
+        refresh=refresh,
+    )
+    options.validate()
     printer = runtime.printer
     printer.require_stdout()
-    if wait:
-        # Whoever polls has no need of retries within a poll.
+    if options.wait:
+        # Polling makes retries within a poll pointless.
         runtime.typed.setdefault("retries", "0")
     profile, client = runtime.profile, runtime.client
-    wanted = names or ([profile.model] if profile.model else [])
-    # A glob is typed: the model of a profile is one.
-    find = match_models if names else exact_model
-
-    def list_ids() -> list[str]:
-        return [model["id"] for model in client.models(refresh=refresh)]
-
-    def poll(left: float) -> list["Verdict"]:
-        seconds = _limit(profile.max_time, left)
-        client.begin(seconds)
-        begun = time.monotonic()
-        verdicts = judge(wanted, list_ids, find)
-        if not probe:
-            return verdicts
-        rest = max(seconds - (time.monotonic() - begun), 0.001) if seconds else 0.0
-        latency = max_latency or 0.0
-        return probe_models(verdicts, client.probe, jobs=jobs, max_latency=latency, seconds=rest)
-
     with printer.waiting():
-        verdicts = with_hints(poll_until_ok(poll, wait or 0.0, printer.progress))
-    verdicts = [each._replace(model=_masked(each.model, printer)) for each in verdicts]
-    _show_verdicts(verdicts, printer, form=form, as_json=as_json)
-    if failure := combined_error(verdicts):
-        raise failure
-
-
-def _limit(max_time: float | None, left: float) -> float:
-    """Give the seconds that a poll may take, of those that are left to wait; 0 is no limit."""
-    # However short the wait: a poll is a poll.
-    return shortest_limit(
-        METADATA_MAX_TIME if max_time is None else max_time, max(left, 1.0) if left else 0.0
+        checks = run_check(options, profile, client, printer.progress)
+    # A key may have been typed in place of a name.
+    checks = [each._replace(model=each.model and printer.redact(each.model)) for each in checks]
+    findings = [_finding(check, printer) for check in checks]
+    printer.result(
+        Result(
+            document=lambda: [_to_json(check, printer) for check in checks],
+            # Where no model is known by name, the error says it all.
+            lines=lambda: finding_lines(each for each in findings if each.name),
+            header=("MODEL", "AVAILABLE", "ANSWERED", "LATENCY"),
+            rows=lambda: [_row_of_check(check) for check in checks],
+            findings=lambda: findings,
+            title="contextops models check",
+        ),
+        "json" if as_json else form,
     )
+    if error := combined_error(checks):
+        raise error
 
 
-def _masked(model: str | None, printer: Printer) -> str | None:
-    """Hide a key that stands where a name should."""
-    return None if model is None else printer.redact(model)
-
-
-def _show_verdicts(
-    verdicts: Sequence["Verdict"], printer: Printer, *, form: str | None, as_json: bool
-) -> None:
-    if as_json:
-        printer.json([_entry(verdict, printer) for verdict in verdicts])
-    elif form is None and printer.stdout_is_terminal:
-        header = ("MODEL", "THERE", "ANSWERED", "LATENCY")
-        printer.table(header, [_cells(verdict) for verdict in verdicts])
-    else:
-        findings = [_finding(verdict, printer) for verdict in verdicts]
-        if form is None:
-            # The error says it all where there is no name.
-            findings = [each for each in findings if each.name]
-        print_report(form, "contextops models check", findings, printer)
-
-
-def _entry(verdict: "Verdict", printer: Printer) -> dict[str, Any]:
-    seconds, failure = verdict.latency, verdict.failure
+def _to_json(check: ModelCheck, printer: Printer) -> dict[str, Any]:
     return {
-        "model": verdict.model,
-        "available": verdict.available,
-        "answered": verdict.answered,
-        "latency_ms": None if seconds is None else round(seconds * 1000),
-        "error": printer.error_object(failure) if failure else None,
+        "model": check.model,
+        "available": check.available,
+        "answered": check.answered,
+        "latency_ms": None if check.latency is None else round(check.latency * 1000),
+        "error": printer.error_object(check.error) if check.error else None,
     }
 
 
-def _finding(verdict: "Verdict", printer: Printer) -> Finding:
-    failure = verdict.failure
-    detail = _latency(verdict, "{:.0f}ms")
-    if failure is not None and verdict.available is not False and not detail:
-        detail = failure.code
-    return Finding(
-        _state(verdict),
-        verdict.model or "",
-        detail,
-        verdict.latency,
-        printer.error_object(failure) if failure else None,
-    )
+def _finding(check: ModelCheck, printer: Printer) -> Finding:
+    detail = "" if check.latency is None else f"{check.latency * 1000:.0f}ms"
+    if check.error is None:
+        state = "ok"
+    elif check.available is None:
+        state = "unknown"
+    elif not check.available:
+        state = "missing"
+    else:
+        state = "slow" if check.answered else "failed"
+    if check.error is not None and state != "missing" and not detail:
+        detail = check.error.code
+    error = printer.error_object(check.error) if check.error else None
+    return Finding(state, check.model or "", detail, check.latency, error)
 
 
-def _state(verdict: "Verdict") -> str:
-    if verdict.failure is None:
-        return "ok"
-    if verdict.available is None:
-        return "unknown"
-    if not verdict.available:
-        return "missing"
-    return "slow" if verdict.answered else "failed"
-
-
-def _cells(verdict: "Verdict") -> tuple[str, str, str, str]:
-    said: dict[bool | None, str] = {True: "yes", False: "no"}
+def _row_of_check(check: ModelCheck) -> tuple[str, str, str, str]:
+    words: dict[bool | None, str] = {True: "yes", False: "no"}
     return (
-        verdict.model or "-",
-        said.get(verdict.available, "cannot tell"),
-        said.get(verdict.answered, ""),
-        _latency(verdict, "{:.0f} ms"),
+        check.model or "-",
+        words.get(check.available, "unknown"),
+        words.get(check.answered, ""),
+        "" if check.latency is None else f"{check.latency * 1000:.0f} ms",
     )
-
-
-def _latency(verdict: "Verdict", form: str) -> str:
-    return "" if verdict.latency is None else form.format(verdict.latency * 1000)
 
 
 def _listed(runtime: Context, *, refresh: bool) -> list[dict[str, Any]]:
