@@ -89,9 +89,7 @@ class ModelsCheckOptions:
             parse=parse_duration,
         ),
     ] = None
-    refresh: Annotated[
-        bool, Flag("--refresh", "Have the server refresh its list of models first.")
-    ] = False
+    refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
 
     def validate(self) -> None:
         """Raise ``UsageError`` for options that cannot be used together or at all."""
@@ -305,7 +303,7 @@ def poll_until_ok(
         left = last_start - clock()
         if left <= 0 or any(isinstance(each.error, _FINAL_ERRORS) for each in checks):
             break
-        progress(f"waiting: {error.told}")
+        progress(f"waiting: {error.summary}")
         sleep(min(left, max(pause, error.retry_after or 0.0)))
         later = poll(end - clock())
         if clock() >= end and any(isinstance(each.error, TimedOutError) for each in later):

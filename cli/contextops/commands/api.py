@@ -9,7 +9,7 @@ import typer
 from contextops import strict_json
 from contextops.chat import InputReader, read_argument
 from contextops.commands.context import Context
-from contextops.commands.options import OnlineCommand, alone
+from contextops.commands.parser import OnlineCommand, alone
 from contextops.errors import BadResponseError, ContextopsError, UsageError
 from contextops.output import Printer, sanitize_text
 

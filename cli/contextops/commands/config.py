@@ -10,8 +10,10 @@ import typer
 from contextops import strict_json
 from contextops.chat import STANDARD_INPUT, InputReader
 from contextops.commands import SUMMARIES
+from contextops.commands.config_check import check
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
+from contextops.commands.options import JSON, REPORT, AsJson, command
+from contextops.commands.parser import Command, OnlineCommand, group
 from contextops.config import (
     DEFAULT_PROFILE,
     HEADERS,
@@ -48,7 +50,7 @@ from contextops.config import (
 )
 from contextops.editor import editor_command
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
-from contextops.output import Finding, Result, finding_lines, sanitize_text
+from contextops.output import sanitize_text
 from contextops.secrets import is_secret_name, redact
 from contextops.suggest import did_you_mean
 
@@ -95,7 +97,7 @@ def set_values(
 
     def change(data: Data) -> None:
         if values:
-            profile = profile_to_change(runtime.typed, data, may_be_new=True)
+            profile = profile_to_change(runtime.flags, data, may_be_new=True)
         for keys, value in values.items():
             left = set_value(data, profile, keys, value)
             notes.extend(f"{keys[0]} takes the place of {name}" for name in left)
@@ -243,7 +245,7 @@ def _readable(key: str) -> Keys:
 
 
 def _sources(runtime: Context) -> SettingLayers:
-    sources = collect_layers(runtime.typed)
+    sources = collect_layers(runtime.flags)
     _note(runtime, sources.notes)
     for template in sources.file.templates:
         _note(runtime, unknown_keys_of_template(sources.file, template))
@@ -314,7 +316,7 @@ def unset_values(
     notes: list[str] = []
 
     def remove_whole_profile(data: Data) -> None:
-        name = runtime.typed["profile"]
+        name = runtime.flags["profile"]
         if remove_profile(data, name):
             notes.append(f"{name} was the default profile; now none is")
 
@@ -322,7 +324,7 @@ def unset_values(
         for key in keys or ():
             _remove(runtime, data, key)
 
-    if not keys and "profile" not in runtime.typed:
+    if not keys and "profile" not in runtime.flags:
         raise UsageError("nothing to unset", "", "name a KEY, or a profile with --profile NAME")
     made = change_config(remove_keys if keys else remove_whole_profile)
     _note(runtime, [*made, *notes])
@@ -336,13 +338,13 @@ def _remove(runtime: Context, data: Data, key: str) -> None:
     if key.startswith(f"{TEMPLATES}."):
         unset_template(data, _keys(key))
         return
-    profile = profile_to_change(runtime.typed, data, may_be_new=False)
+    profile = profile_to_change(runtime.flags, data, may_be_new=False)
     try:
         keys, wrong = split_key(key), None
     except ValueError as error:
         keys, wrong = (key,), error
     found = unset_value(data, profile, keys)
-    if not found and "profile" not in runtime.typed:
+    if not found and "profile" not in runtime.flags:
         found = unset_unknown(data, key)
     if wrong and not found:
         raise _no_such_key(key, wrong) from None
@@ -369,7 +371,7 @@ def use_profile(
 
 
 def _list_profiles(runtime: Context, *, as_json: bool) -> None:
-    addresses, used = profile_names(runtime.typed)
+    addresses, used = profile_names(runtime.flags)
     if as_json:
         runtime.printer.json(
             [
@@ -387,11 +389,10 @@ def _list_profiles(runtime: Context, *, as_json: bool) -> None:
         runtime.printer.lines(addresses)
 
 
-@app.command("path", cls=Command)
-def print_path(ctx: typer.Context) -> None:
+@command(app, "path", Command)
+def print_path(context: Context) -> None:
     """Print where the config file is, or would be."""
-    runtime: Context = ctx.obj
-    _print(runtime, str(config_path()))
+    _print(context, str(config_path()))
 
 
 @app.command("edit", cls=Command)
@@ -406,56 +407,7 @@ def edit_file(ctx: typer.Context) -> None:
     edit_in_editor(config_path(), editor)
 
 
-@app.command("check", cls=OnlineCommand)
-def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) -> None:
-    """Find out why it does not work: the file, the way to the server, the key, the models.
-
-    \b
-    contextops config check
-    contextops config check --profile work --json | jq '.[] | select(.state == "failed")'
-
-    Exits with the status of the first thing that fails.
-    """
-    runtime: Context = ctx.obj
-    exclude((form is not None, "--format", as_json, "--json"))
-    from contextops.checks import examine
-
-    printer = runtime.printer
-    printer.require_stdout()
-    with printer.waiting():
-        results = list(
-            examine(lambda: runtime.profile, lambda: runtime.client, lambda: runtime.anonymous)
-        )
-    findings = [
-        Finding(
-            each.state,
-            each.check,
-            each.error.code if each.error else each.detail,
-            error=printer.error_object(each.error) if each.error else None,
-        )
-        for each in results
-    ]
-    printer.result(
-        Result(
-            document=lambda: [
-                {
-                    "check": each.name,
-                    "state": each.state,
-                    "detail": result.detail or None,
-                    "error": each.error,
-                }
-                for each, result in zip(findings, results, strict=True)
-            ],
-            lines=lambda: finding_lines(findings),
-            header=("CHECK", "STATE", "DETAIL"),
-            rows=lambda: [(each.name, each.state, each.detail) for each in findings],
-            findings=lambda: findings,
-            title="contextops config check",
-        ),
-        "json" if as_json else form,
-    )
-    if error := next((each.error for each in results if each.error), None):
-        raise error
+command(app, "check", OnlineCommand, flags=[JSON, REPORT])(check)
 
 
 def _print(runtime: Context, text: str) -> None:

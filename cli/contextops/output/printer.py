@@ -134,7 +134,7 @@ class Printer(MessagePrinter):
         """Print one JSON value per line, on a terminal too."""
         block = bytearray()
         for value in values:
-            for part in strict_json.encoded(value):
+            for part in strict_json.iterencode(value):
                 block += part
                 if len(block) > _BLOCK:
                     self.write(bytes(block))
