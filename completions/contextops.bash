@@ -131,7 +131,7 @@ _contextops_takes() {
         ;;
     'help')
         options="$every"
-        arguments='exit-codes|environment...'
+        arguments='environment|exit-codes...'
         ;;
     *) return 1 ;;
     esac

@@ -280,7 +280,7 @@ complete -c contextops -n "__contextops_in ''" -a config -d 'See and change the 
 complete -c contextops -n "__contextops_in ''" -a api -d 'Call any endpoint of the server'
 complete -c contextops -n "__contextops_in ''" -a serve -d 'Run the demo model as a local server, until Ctrl-C'
 complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
-complete -c contextops -n "__contextops_in ''" -a help -d 'Explain exit-codes, the environment, or a command'
+complete -c contextops -n "__contextops_in ''" -a help -d 'Explain a topic or a command'
 complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the version'
 
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
@@ -394,5 +394,5 @@ complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'A GGUF
 
 complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
 
-complete -c contextops -n "__contextops_in help 1+" -f -a 'exit-codes environment'
+complete -c contextops -n "__contextops_in help 1+" -f -a 'environment exit-codes'
 # --- generated: end ---
