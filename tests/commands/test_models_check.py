@@ -77,7 +77,7 @@ def test_without_any_and_more_than_one_somebody_must_choose(run, serve, exported
     exported(serve(OpenWebUI()), model=None)
     told = run("models", "check")
     assert (told.status, told.stdout) == (3, "")
-    assert "no model chosen: there are ctx-small, ctx-large; name those to check" in told.stderr
+    assert "no model chosen; the server offers ctx-small, ctx-large; name those to check" in told.stderr
     assert run("models", "check", "--format", "junit").stdout.count("<testcase") == 1
 
 
@@ -125,8 +125,8 @@ TWO = (
     [
         (["ctx-smal"], "the server has no model ctx-smal; did you mean ctx-small?"),
         (["CTX-LARGE"], "the server has no model CTX-LARGE; did you mean ctx-large?"),
-        (["zzz"], "the server has no model zzz; there are ctx-small, ctx-large"),
-        (["z*"], "the server has no model z*; there are ctx-small, ctx-large"),
+        (["zzz"], "the server has no model zzz; the server offers ctx-small, ctx-large"),
+        (["z*"], "the server has no model z*; the server offers ctx-small, ctx-large"),
         (["ctx-smal", "ctx-small", "zzz"], TWO),
     ],
 )
@@ -290,7 +290,7 @@ def test_a_model_that_is_listed_and_not_offered_is_not_offered_instead(run, serv
     exported(serve(answering(lambda _: detail("Model not found", 400), "a", "b")))
     told = run("models", "check", "--probe", "a")
     assert told.status == 5
-    told_so = "it is listed all the same: try 'contextops models list --refresh'; there are a, b"
+    told_so = "it is listed, however: try 'contextops models list --refresh'; the server offers a, b"
     assert told_so in told.stderr
 
 
@@ -521,7 +521,7 @@ def test_q_drops_the_notes_of_a_wait(run, serve, exported):
 def test_ctrl_c_ends_a_wait(command, serve, exported):
     server = exported(serve(lambda _: listing("other")))
     waiting = command.start("models", "check", "--wait", "60s", "mine")
-    assert server.asked.wait(10)
+    assert server.request_received.wait(10)
     waiting.stderr.readline()
     begun = time.monotonic()
     waiting.send_signal(2)
@@ -606,7 +606,7 @@ def test_github_gets_annotations(run, serve, exported):
     assert told.stdout == (
         "ok a\n"
         "::error title=contextops models check%3A missing b%3A1%2Cx%25::"
-        "the server has no model b:1,x%25; there are a\n"
+        "the server has no model b:1,x%25; the server offers a\n"
     )
 
 
@@ -646,7 +646,7 @@ def test_a_table_on_a_terminal(terminal, serve, exported):
     shown.expect(r"MODEL +AVAILABLE +ANSWERED +LATENCY\r\n")
     shown.expect(r"a +yes +yes +\d+ ms\r\n")
     shown.expect(r"zz +no\r\n")
-    shown.expect_exact("contextops: the server has no model zz; there are a\r\n")
+    shown.expect_exact("contextops: the server has no model zz; the server offers a\r\n")
     shown.expect(__import__("pexpect").EOF)
     shown.close()
     assert shown.exitstatus == 5

@@ -227,8 +227,8 @@ class _Doctor:
         client = self._anonymous()
         client.begin(self._time_left())
         with client.call("GET", client.url_of(path)) as reply:
-            if reply.refusal is not None and (reply.status >= 500 or 300 <= reply.status < 400):
-                raise reply.refusal
+            if reply.error is not None and (reply.status >= 500 or 300 <= reply.status < 400):
+                raise reply.error
             return reply.status, reply.body()
 
     def check_key(self) -> str:

@@ -161,7 +161,7 @@ def check_listed(
         matches = ids if name is None else match(name, ids)
         if name is None and len(ids) > 1:
             remedy = "name those to check, or one for good: contextops config set model ID"
-            not_chosen = ConfigError("no model chosen", describe_offer(ids), remedy)
+            not_chosen = ConfigError("no model chosen", remedy=f"{describe_offer(ids)}; {remedy}")
             return [ModelCheck(None, available=None, error=not_chosen)]
         for model in matches:
             checks.setdefault(model, ModelCheck(model, available=True))
