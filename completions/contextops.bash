@@ -59,8 +59,8 @@ _contextops_takes() {
         ;;
     'models check')
         options="$every $connection
-            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh
-            --format=junit|github --json"
+            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh --json
+            --format=junit|github"
         arguments='MODEL...'
         ;;
     'session')
@@ -114,7 +114,7 @@ _contextops_takes() {
         ;;
     'config check')
         options="$every $connection
-            --format=junit|github --json"
+            --json --format=junit|github"
         ;;
     'api')
         options="$every $connection
@@ -131,7 +131,7 @@ _contextops_takes() {
         ;;
     'help')
         options="$every"
-        arguments='exit-codes|environment...'
+        arguments='environment|exit-codes...'
         ;;
     *) return 1 ;;
     esac

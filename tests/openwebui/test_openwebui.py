@@ -222,7 +222,7 @@ class TestOpenWebUI(Core):
         assert "private until an administrator grants access" in listed.stderr
         checked = ask("models", "check", MODEL)
         assert checked.status == 5
-        assert "the key is good" in checked.stderr
+        assert "the key is accepted" in checked.stderr
         sent = ask("chat", "send", "hi")
         assert sent.status == 5
         assert "private" in refused(sent)
