@@ -388,7 +388,7 @@ complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contex
 complete -c contextops -n "__contextops_in api" -l form -s F -r -f -a '(__contextops_form)' -d 'Upload a file, or send a field as NAME=VALUE; may be given again'
 complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the response\'s status and headers before its body'
 
-complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Address to listen on; 0.0.0.0 means all networks'
+complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Address to listen on; 0.0.0.0 means all interfaces'
 complete -c contextops -n "__contextops_in serve" -l port -r -f -d 'Port to listen on; 0 picks a free one'
 complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'GGUF file to use instead of the demo model [CONTEXTOPS_LOCAL_MODEL]'
 
