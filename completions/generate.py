@@ -19,7 +19,8 @@ import typer
 from contextops.app import app
 from contextops.commands.help import TOPICS
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
-from contextops.config.settings import BOOLEAN, FILE, PROMPT, SETTINGS
+from contextops.config import SETTINGS
+from contextops.config.values import BOOLEAN, FILE, PROMPT
 from contextops.output.printer import COLORS
 from contextops.output.report import REPORT_FORMATS
 

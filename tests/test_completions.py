@@ -15,7 +15,7 @@ import pytest
 
 from command_tree import COMMANDS
 from contextops.api.model_ids import save_model_ids
-from contextops.config.settings import SETTINGS
+from contextops.config import SETTINGS
 
 pytestmark = [
     pytest.mark.shells,

@@ -72,7 +72,7 @@ def test_what_needs_no_server_loads_nothing_heavy(argv):
     [
         (["--help"], ["context", "options"]),
         (["--version"], ["context", "options"]),
-        (["config", "path"], ["config", "context", "options"]),
+        (["config", "path"], ["config", "config_check", "context", "options"]),
         (["completion", "bash"], ["completion", "context", "options"]),
         (["chat", "--help"], ["chat", "context", "options"]),
         (["chat", "send", "--help"], ["chat", "chat_send", "context", "options"]),

@@ -15,7 +15,7 @@ from contextops import strict_json
 from contextops.api.client import Client
 from contextops.api.completion import Answer, Done, Piece, Reasoning, Text, ToolCall
 from contextops.api.sse import Event
-from contextops.config.profile import resolve
+from contextops.config import resolve
 from contextops.errors import ContextopsError
 from json_values import VALUES, values
 from server import CLOSE, HOLD, Server, Step

@@ -16,7 +16,7 @@ import threading
 import pytest
 
 from contextops import files
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 from server import HOLD
 from shapes import (
     DONE,

@@ -289,7 +289,7 @@ class Client:
         try:
             return self._attempts.settle(request, deadlines)
         except UnreachableError as failure:
-            if self._profile.origins.get("base_url") != "default":
+            if not self._profile.base_url_is_default:
                 raise
             remedy = "set yours with 'contextops config set base_url URL', or try --local"
             raise UnreachableError(failure.what, failure.why, remedy) from None
@@ -408,7 +408,7 @@ def curl_command(profile: Profile, body: Mapping[str, Json]) -> str:
     for name, value in headers.items():
         lines.append(f"-H {shlex.quote(f'{name}: {masked_header(name, value)}')}")
     if profile.proxy:
-        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].masked(profile.proxy))}")
+        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].mask(profile.proxy))}")
     if profile.insecure:
         lines.append("--insecure")
     if profile.ca_bundle:

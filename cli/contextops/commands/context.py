@@ -66,7 +66,7 @@ class Context:
     @cached_property
     def anonymous(self) -> Client:
         """Connect to the same server without a key."""
-        return self._client(self.profile._replace(key=None))
+        return self._client(self.profile.without_key())
 
     def _client(self, profile: Profile) -> Client:
         from contextops.api import Client
