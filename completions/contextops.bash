@@ -11,7 +11,7 @@ _contextops_settings='
     max_body=TEXT max_prompt=TEXT default_profile=PROFILE
 '
 
-# Tell what a command takes: options, as NAME=KIND where a value follows, and the KIND
+# Set what a command accepts: options, as NAME=KIND where a value follows, and the KIND
 # of each argument. A KIND is auto|always|never, or one that _contextops_values knows.
 _contextops_takes() {
     local every='

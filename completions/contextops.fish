@@ -274,9 +274,9 @@ complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Retry at m
 complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
 
 complete -c contextops -n "__contextops_in ''" -a chat -d 'Ask a model'
-complete -c contextops -n "__contextops_in ''" -a models -d 'See what the server offers'
-complete -c contextops -n "__contextops_in ''" -a session -d 'See and throw away the conversations that are kept'
-complete -c contextops -n "__contextops_in ''" -a config -d 'See and change the settings'
+complete -c contextops -n "__contextops_in ''" -a models -d 'List the models of the server and check them'
+complete -c contextops -n "__contextops_in ''" -a session -d 'List, show and delete saved conversations'
+complete -c contextops -n "__contextops_in ''" -a config -d 'Show and change the settings'
 complete -c contextops -n "__contextops_in ''" -a api -d 'Call any endpoint of the server'
 complete -c contextops -n "__contextops_in ''" -a serve -d 'Run the demo model as a local server, until Ctrl-C'
 complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
@@ -334,7 +334,7 @@ complete -c contextops -n "__contextops_in models" -a list -d 'List the models: 
 complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'
 
 complete -c contextops -n "__contextops_in 'models list' 1+" -f -a '(__contextops_models)'
-complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
+complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Ask the providers again first'
 complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
 
@@ -344,7 +344,7 @@ complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f 
 complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe so many at a time'
 complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Ask again until it is so, at most for so long; a refused key ends it'
 complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Have the server ask its providers again first'
-complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'models check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations'
@@ -380,17 +380,17 @@ complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contexto
 complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
 complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
 
-complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'
-complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Send this body; from a file with \'@\', from standard input with \'-\''
+complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Request body; \'@\' reads it from a file, \'-\' from standard input'
 complete -c contextops -n "__contextops_in api" -l form -s F -r -f -a '(__contextops_form)' -d 'Upload a file, or send a field as NAME=VALUE; may be given again'
-complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the answer\'s status and headers first'
+complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the response\'s status and headers before its body'
 
-complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Listen there; 0.0.0.0 is the whole network'
-complete -c contextops -n "__contextops_in serve" -l port -r -f -d '0 picks a free one'
-complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'A GGUF file in place of the demo model [CONTEXTOPS_LOCAL_MODEL]'
+complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Address to listen on; 0.0.0.0 means all networks'
+complete -c contextops -n "__contextops_in serve" -l port -r -f -d 'Port to listen on; 0 picks a free one'
+complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'GGUF file to use instead of the demo model [CONTEXTOPS_LOCAL_MODEL]'
 
 complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from contextops import strict_json
 from contextops.api.client import Client
-from contextops.api.completion import Answer, Done, Piece, Reasoning, Text, ToolCall
+from contextops.api.completion import Completion
 from contextops.api.sse import Event
+from contextops.api.stream import Done, Piece, Reasoning, Text, ToolCall
 from contextops.config import resolve
 from contextops.errors import ContextopsError
 from json_values import VALUES, values
@@ -28,26 +29,26 @@ def events(*said: Any) -> list[Event]:
     return [Event(each if isinstance(each, str) else strict_json.dumps(each)) for each in said]
 
 
-def taken(*said: Any, answer: Answer | None = None) -> list[Piece]:
-    return list((answer or Answer(PLENTY)).take(events(*said)))
+def taken(*said: Any, answer: Completion | None = None) -> list[Piece]:
+    return list((answer or Completion(PLENTY)).add_events(events(*said)))
 
 
 def texts(pieces: Iterable[Piece]) -> str:
     return "".join(piece.content for piece in pieces if isinstance(piece, Text))
 
 
-def judged(answer: Answer, **wanted: bool) -> int:
+def judged(answer: Completion, **wanted: bool) -> int:
     """Give the status that an answer ends with."""
-    nothing = {"limit_is_callers": False, "allow_truncated": False}
+    nothing = {"allow_caller_limit": False, "allow_truncated": False}
     try:
-        answer.require_whole(**{**nothing, **wanted})
+        answer.require_complete(**{**nothing, **wanted})
     except ContextopsError as failure:
         return failure.status
     return 0
 
 
 def status(*said: Any, **wanted: bool) -> int:
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     try:
         taken(*said, answer=answer)
     except ContextopsError as failure:
@@ -90,7 +91,7 @@ def test_proof(said: list[Any], expected: int):
 
 
 @pytest.mark.parametrize(
-    ("reason", "limit_is_callers", "allow_truncated", "expected"),
+    ("reason", "allow_caller_limit", "allow_truncated", "expected"),
     [
         ("length", True, False, 0),
         ("length", False, True, 0),
@@ -99,28 +100,28 @@ def test_proof(said: list[Any], expected: int):
         ("content_filter", False, True, 0),
     ],
 )
-def test_a_cut_may_be_wanted(reason, limit_is_callers, allow_truncated, expected):
-    how = {"limit_is_callers": limit_is_callers, "allow_truncated": allow_truncated}
+def test_a_cut_may_be_wanted(reason, allow_caller_limit, allow_truncated, expected):
+    how = {"allow_caller_limit": allow_caller_limit, "allow_truncated": allow_truncated}
     assert status(chunk("a", finish=reason), DONE, **how) == expected
 
 
 def test_what_is_not_proved_is_never_allowed():
-    assert status(chunk("a"), limit_is_callers=True, allow_truncated=True) == 18
+    assert status(chunk("a"), allow_caller_limit=True, allow_truncated=True) == 18
 
 
 @pytest.mark.parametrize(
     ("said", "word"),
     [
-        ([chunk("a")], "cut off"),
+        ([chunk("a")], "truncated"),
         ([chunk("a", finish="length")], "length"),
         ([chunk("a", finish="content_filter")], "content_filter"),
     ],
 )
 def test_says_what_is_missing_and_what_to_do(said: list[Any], word: str):
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     taken(*said, answer=answer)
     with pytest.raises(ContextopsError) as cut:
-        answer.require_whole(limit_is_callers=False, allow_truncated=False)
+        answer.require_complete(allow_caller_limit=False, allow_truncated=False)
     assert word in cut.value.what
     assert cut.value.why
     assert cut.value.remedy
@@ -138,7 +139,7 @@ def test_each_of_several_choices_must_end():
             {**ended[1], "finish_reason": "content_filter"},
         ]
     }
-    assert status(both, filtered, limit_is_callers=True) == 18
+    assert status(both, filtered, allow_caller_limit=True) == 18
 
 
 # What is kept of it -----------------------------------------------------------------------------
@@ -147,10 +148,12 @@ def test_each_of_several_choices_must_end():
 @pytest.mark.parametrize("bad", [{"error": {"message": "broken"}}, "{not json}"])
 @pytest.mark.parametrize("proof", [[], [chunk(finish="stop")]], ids=["open", "ended"])
 def test_what_came_before_a_failure_is_given(bad: Any, proof: list[Any]):
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     pieces: list[Piece] = []
     with pytest.raises(ContextopsError):
-        pieces.extend(answer.take(events(chunk("one "), chunk("two"), *proof, bad, chunk("three"))))
+        pieces.extend(
+            answer.add_events(events(chunk("one "), chunk("two"), *proof, bad, chunk("three")))
+        )
     assert texts(pieces) == "one two"
     response = answer.response()
     assert response["choices"][0]["message"]["content"] == "one two"
@@ -158,14 +161,14 @@ def test_what_came_before_a_failure_is_given(bad: Any, proof: list[Any]):
 
 
 def test_the_last_event_may_be_cut():
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     cut = strict_json.dumps(chunk("two"))[:-5]
-    assert texts(answer.take(events(chunk("one"), cut), at_end=True)) == "one"
+    assert texts(answer.add_events(events(chunk("one"), cut), at_end=True)) == "one"
     assert judged(answer) == 18
 
 
 def test_what_is_too_long_is_kept_up_to_the_limit():
-    answer = Answer(10)
+    answer = Completion(10)
     assert texts(taken(chunk("12345"), chunk("67890"), answer=answer)) == "1234567890"
     with pytest.raises(ContextopsError) as failed:
         taken(chunk("x"), answer=answer)
@@ -184,7 +187,7 @@ def test_what_is_too_long_is_kept_up_to_the_limit():
 )
 def test_the_limit_is_of_bytes_of_all_that_is_kept(said: list[Any]):
     with pytest.raises(ContextopsError) as failed:
-        taken(*said, answer=Answer(5))
+        taken(*said, answer=Completion(5))
     assert failed.value.status == 63
 
 
@@ -198,13 +201,13 @@ def test_the_limit_is_of_bytes_of_all_that_is_kept(said: list[Any]):
 )
 def test_what_is_small_on_the_wire_is_not_kept_without_end(flood: list[Any]):
     with pytest.raises(ContextopsError) as failed:
-        taken(*flood, answer=Answer(1 << 26))
+        taken(*flood, answer=Completion(1 << 26))
     assert failed.value.status == 63
 
 
 def test_a_thousand_tool_calls_are_few():
     calls = [{"index": n, "id": f"call_{n}", "function": {"name": "f"}} for n in range(1000)]
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     taken(chunk(tool_calls=calls), DONE, answer=answer)
     assert len(answer.response()["choices"][0]["message"]["tool_calls"]) == 1000
 
@@ -217,10 +220,10 @@ def test_a_thousand_tool_calls_are_few():
 def test_the_text_is_the_same_however_it_is_cut(parts: list[str], data: st.DataObject):
     said = [*(chunk(part) for part in parts), chunk(finish="stop"), DONE]
     places = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=5)))
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     pieces: list[Piece] = []
     for start, end in itertools.pairwise([0, *places, len(said)]):
-        pieces += answer.take(events(*said[start:end]))
+        pieces += answer.add_events(events(*said[start:end]))
     assert texts(pieces) == "".join(parts)
     assert answer.response()["choices"][0]["message"]["content"] == "".join(parts)
     assert judged(answer) == 0
@@ -243,7 +246,7 @@ def test_reasoning_is_no_text():
 
 def test_only_the_first_choice_is_shown():
     both = [{"index": n, "delta": {"content": text}} for n, text in ((1, "second"), (0, "first"))]
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     assert taken({"choices": both}, DONE, answer=answer) == [Text("first")]
     said = [choice["message"]["content"] for choice in answer.response()["choices"]]
     assert said == ["first", "second"]
@@ -271,7 +274,7 @@ def test_only_the_first_choice_is_shown():
     ids=lambda odd: repr(odd)[:60],
 )
 def test_odd_events_between_good_ones_change_nothing(odd: Any):
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     pieces = taken(chunk("a"), odd, chunk("b"), odd, chunk(finish="stop"), odd, answer=answer)
     assert texts(pieces) == "ab"
     assert judged(answer) == 0
@@ -284,7 +287,7 @@ def test_text_in_parts_is_text():
 
 
 def test_a_refusal_is_text():
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     said = [{"choices": [{"delta": {"refusal": part}}]} for part in ("I will", " not")]
     assert taken(*said, answer=answer) == [Text("I will not")]
     message = answer.response()["choices"][0]["message"]
@@ -293,7 +296,7 @@ def test_a_refusal_is_text():
 
 def test_half_a_pair_is_a_replacement():
     broken = '{"choices": [{"delta": {"content": "a\\ud83d"}}]}'
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     assert taken(broken, answer=answer) == [Text("a\ufffd")]
     strict_json.dumps(answer.response()).encode()
 
@@ -302,7 +305,7 @@ def test_half_a_pair_is_a_replacement():
 
 
 def called(*calls: list[dict[str, Any]]) -> list[tuple[Any, str, str]]:
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     pieces = taken(*(chunk(tool_calls=each) for each in calls), DONE, answer=answer)
     assert [piece.delta for piece in pieces if isinstance(piece, ToolCall)] == [
         call for each in calls for call in each
@@ -380,13 +383,13 @@ def test_an_id_that_is_made_up_is_no_other_calls():
 
 
 def test_the_older_api_calls_one_function():
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     parts = [{"name": "f", "arguments": ""}, {"arguments": "[1"}, {"arguments": "]"}]
     pieces = taken(*(chunk(function_call=part) for part in parts), DONE, answer=answer)
     assert [type(piece) for piece in pieces] == [ToolCall] * 3
     streamed = answer.response()["choices"][0]["message"]
-    answer = Answer(PLENTY)
-    answer.take_document(completion(None, function_call={"name": "f", "arguments": "[1]"}))
+    answer = Completion(PLENTY)
+    answer.add_document(completion(None, function_call={"name": "f", "arguments": "[1]"}))
     assert answer.response()["choices"][0]["message"] == streamed
     function = {"name": "f", "arguments": "[1]"}
     assert streamed["tool_calls"] == [{"id": "call_1", "type": "function", "function": function}]
@@ -400,9 +403,9 @@ def test_the_older_api_calls_one_function():
     ],
 )
 def test_calls_are_the_same_streamed_or_not(call: dict[str, Any]):
-    streamed, whole = Answer(PLENTY), Answer(PLENTY)
+    streamed, whole = Completion(PLENTY), Completion(PLENTY)
     taken(chunk(tool_calls=[call]), DONE, answer=streamed)
-    whole.take_document(completion(None, tool_calls=[call, None]))
+    whole.add_document(completion(None, tool_calls=[call, None]))
     for answer in (streamed, whole):
         function = {"name": "f", "arguments": '{"x":1}'}
         message = answer.response()["choices"][0]["message"]
@@ -411,17 +414,17 @@ def test_calls_are_the_same_streamed_or_not(call: dict[str, Any]):
 
 @pytest.mark.parametrize("none", [[], None, {}, [None]])
 def test_a_document_without_a_call_has_no_calls(none: Any):
-    answer = Answer(PLENTY)
-    answer.take_document(completion("Hello", tool_calls=none, function_call=None))
+    answer = Completion(PLENTY)
+    answer.add_document(completion("Hello", tool_calls=none, function_call=None))
     assert answer.response()["choices"][0]["message"] == {"role": "assistant", "content": "Hello"}
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 def test_calls_that_are_cut_are_never_allowed(reason: str):
     piece = chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f"}}])
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     taken(piece, chunk(finish=reason), DONE, answer=answer)
-    assert judged(answer, limit_is_callers=True, allow_truncated=True) == 18
+    assert judged(answer, allow_caller_limit=True, allow_truncated=True) == 18
     assert answer.response()["contextops"]["complete"] is False
 
 
@@ -429,7 +432,7 @@ def test_calls_that_are_cut_are_never_allowed(reason: str):
 
 
 def test_the_whole_is_what_the_reference_documents():
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     sources = {"sources": [{"source": {"id": "f"}}]}
     taken(sources, *reply("Hello world", usage=True), answer=answer)
     assert answer.response({"requested_model": "m", "attempts": 1}) == {
@@ -451,7 +454,7 @@ def test_the_whole_is_what_the_reference_documents():
 
 
 def test_reasoning_is_kept_beside_the_text():
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     taken(chunk(reasoning_content="hm, "), chunk(reasoning_content="so"), chunk("a"), answer=answer)
     message = answer.response()["choices"][0]["message"]
     assert message == {"role": "assistant", "content": "a", "reasoning_content": "hm, so"}
@@ -459,8 +462,8 @@ def test_reasoning_is_kept_beside_the_text():
 
 def test_one_document_is_given_as_it_came():
     document = completion("Hello", reasoning_content="hm", annotations=[1])
-    answer = Answer(PLENTY)
-    assert answer.take_document(document) == [Reasoning("hm"), Text("Hello")]
+    answer = Completion(PLENTY)
+    assert answer.add_document(document) == [Reasoning("hm"), Text("Hello")]
     assert judged(answer) == 0
     response = answer.response({"attempts": 1})
     assert response.pop("contextops") == {"attempts": 1, "complete": True}
@@ -468,10 +471,10 @@ def test_one_document_is_given_as_it_came():
 
 
 def test_one_document_can_be_cut_by_a_limit():
-    answer = Answer(PLENTY)
-    answer.take_document(completion("Hello", finish="length"))
+    answer = Completion(PLENTY)
+    answer.add_document(completion("Hello", finish="length"))
     assert judged(answer) == 18
-    assert judged(answer, limit_is_callers=True) == 0
+    assert judged(answer, allow_caller_limit=True) == 0
 
 
 # Whatever a server says -------------------------------------------------------------------------
@@ -495,11 +498,11 @@ CHUNKS = CHAT | st.builds(
 @example([{"error": {"error": {"error": [{"loc": 1, "msg": None}]}}}])
 @example([{"choices": [{"delta": {"content": [{"text": [{"text": "deep"}]}]}}]}])
 def test_any_events_are_an_answer_or_a_failure_of_ours(said: list[Any]):
-    answer = Answer(PLENTY)
+    answer = Completion(PLENTY)
     pieces: list[Piece] = []
     failed = 0
     try:
-        pieces.extend(answer.take(events(*said)))
+        pieces.extend(answer.add_events(events(*said)))
     except ContextopsError as failure:
         failed = failure.status
     assert failed in (0, 8, 50)

@@ -14,10 +14,10 @@ from contextops import strict_json
 from contextops.api import error_responses
 from contextops.api.error_responses import (
     AmbiguousAuthError,
+    effective_status,
     error_from_response,
     error_in_document,
-    error_words,
-    status_meant,
+    server_message,
 )
 from json_values import values
 from shapes import compact
@@ -54,7 +54,7 @@ def refused(status: int, body: bytes = b"", **headers: str) -> Any:
 
 def test_the_servers_own_words_are_told():
     for body in shapes("no such luck, sorry").values():
-        assert error_words(body).endswith("no such luck, sorry")
+        assert server_message(body).endswith("no such luck, sorry")
         told = refused(400, body)
         assert "no such luck, sorry" in told.message
         assert "{" not in told.message
@@ -62,19 +62,19 @@ def test_the_servers_own_words_are_told():
 
 def test_they_are_cut_at_500_characters():
     for body in shapes("ü" * 600).values():
-        assert "ü" * 480 in error_words(body)
-        assert error_words(body).count("ü") <= 500
+        assert "ü" * 480 in server_message(body)
+        assert server_message(body).count("ü") <= 500
         assert refused(503, body).message.count("ü") <= 500
 
 
 def test_they_stand_on_one_line():
     for body in shapes("one\r\ntwo\tthree").values():
-        assert error_words(body).endswith("one two three")
+        assert server_message(body).endswith("one two three")
 
 
 def test_a_complaint_does_not_repeat_the_prompt():
     body = shapes("Input should be a valid dictionary")["details"]
-    assert error_words(body) == "body.0: Input should be a valid dictionary"
+    assert server_message(body) == "body.0: Input should be a valid dictionary"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_complaint_does_not_repeat_the_prompt():
     ],
 )
 def test_other_bodies_are_told_as_they_are(body: bytes, told: str):
-    assert error_words(body) == told
+    assert server_message(body) == told
 
 
 def test_who_says_nothing_is_said_to():
@@ -105,8 +105,8 @@ def test_who_says_nothing_is_said_to():
 @pytest.mark.parametrize("unit", [b"<title>", b"<title ", b"<h1>x</", b'{"error":', b"[", b"<"])
 def test_a_hostile_page_costs_no_time(unit: bytes):
     start = time.process_time()
-    error_words(b"<" + unit * (65536 // len(unit)))
-    error_words(unit * (65536 // len(unit)))
+    server_message(b"<" + unit * (65536 // len(unit)))
+    server_message(unit * (65536 // len(unit)))
     assert time.process_time() - start < 1
 
 
@@ -218,7 +218,7 @@ def test_a_providers_401_is_to_be_cleared_up(shape: str):
     told = refused(401, shapes("bad key")[shape])
     assert isinstance(told, AmbiguousAuthError)
     assert told.status == 4
-    providers = told.as_providers()
+    providers = told.as_provider_error()
     assert providers.status == 50
     assert "provider" in providers.what
     assert "bad key" in providers.message
@@ -254,13 +254,13 @@ def test_others_are_the_servers_own(status: int, body: bytes):
 )
 def test_a_folded_status_is_unfolded(text: str, meant: int, exit_status: int):
     body = shapes(text)["detail"]
-    assert status_meant(400, body) == meant
+    assert effective_status(400, body) == meant
     assert refused(400, body).status == exit_status
 
 
 @pytest.mark.parametrize("status", [401, 404, 422, 500, 503])
 def test_only_a_400_folds(status: int):
-    assert status_meant(status, shapes("429: x")["detail"]) == status
+    assert effective_status(status, shapes("429: x")["detail"]) == status
 
 
 # What came as a success -------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_any_refusal_is_a_failure_of_ours(status: int, headers: dict[str, str], 
     assert told.status in (4, 5, 7, 8, 22, 29, 50)
     assert len(told.message) < 1000
     if isinstance(told, AmbiguousAuthError):
-        assert told.as_providers().status == 50
+        assert told.as_provider_error().status == 50
 
 
 @given(ERRORS)

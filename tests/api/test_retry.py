@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.api.attempts import Retrier
-from contextops.api.retry import MAX_WAIT, asked_delay, is_retried, own_delay
+from contextops.api.error_responses import retry_after
+from contextops.api.request import Request
+from contextops.api.retry import MAX_WAIT, Retrier, backoff, is_retried
 from contextops.api.timeouts import Deadlines
-from contextops.api.transport import Request
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ def test_work_that_may_still_be_running_is_not_asked_for_twice():
     ("attempt", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 8.0), (50, 8.0)]
 )
 def test_own_waits_double_up_to_eight_seconds(attempt: int, longest: float):
-    waits = [own_delay(attempt) for _ in range(200)]
+    waits = [backoff(attempt) for _ in range(200)]
     assert longest / 2 < min(waits) <= max(waits) <= longest
     assert len(set(waits)) > 100, "clients that were refused together come back apart"
 
@@ -48,7 +48,7 @@ def test_own_waits_double_up_to_eight_seconds(attempt: int, longest: float):
 @given(st.integers(1, 10**9))
 @example(1025)
 def test_own_waits_have_a_bound(attempt: int):
-    assert 0 < own_delay(attempt) <= 8
+    assert 0 < backoff(attempt) <= 8
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_own_waits_have_a_bound(attempt: int):
     ],
 )
 def test_reads_seconds_and_dates(value: str, seconds: float):
-    assert asked_delay({"retry-after": value}, NOW) == pytest.approx(seconds)
+    assert retry_after({"retry-after": value}, NOW) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -79,25 +79,25 @@ def test_reads_seconds_and_dates(value: str, seconds: float):
     ],
 )
 def test_what_says_nothing_of_use_leaves_our_own_wait(value: str):
-    assert asked_delay({"retry-after": value}, NOW) is None
+    assert retry_after({"retry-after": value}, NOW) is None
 
 
 def test_no_header_says_nothing():
-    assert asked_delay({}) is None
-    assert asked_delay({"x-ratelimit-reset": "5"}) is None
+    assert retry_after({}) is None
+    assert retry_after({"x-ratelimit-reset": "5"}) is None
 
 
 @pytest.mark.parametrize("value", ["121", "9" * 16, "9" * 400, "99999999999999999999.5"])
 def test_what_asks_for_too_long_is_no_silence(value: str):
-    asked = asked_delay({"retry-after": value})
+    asked = retry_after({"retry-after": value})
     assert asked is not None
     assert MAX_WAIT < asked < float("inf")
 
 
 def test_milliseconds_say_it_better():
-    assert asked_delay({"retry-after-ms": "250", "retry-after": "9"}) == 0.25
-    assert asked_delay({"retry-after-ms": "soon", "retry-after": "9"}) == 9
-    assert asked_delay({"retry-after-ms": "-1"}) is None
+    assert retry_after({"retry-after-ms": "250", "retry-after": "9"}) == 0.25
+    assert retry_after({"retry-after-ms": "soon", "retry-after": "9"}) == 9
+    assert retry_after({"retry-after-ms": "-1"}) is None
 
 
 # Through the loop that waits ------------------------------------------------------------------
@@ -123,12 +123,12 @@ class Refusing:
     def close(self) -> None:
         self.closed += 1
 
-    def settle(self, *, retries: int = 2, whole: float = 0.0) -> list[str]:
+    def settle(self, *, retries: int = 2, total: float = 0.0) -> list[str]:
         notes: list[str] = []
-        deadlines = Deadlines(connect=0, first_token=0, idle=0, whole=whole)
+        deadlines = Deadlines(connect=0, first_token=0, idle=0, total=total)
         with mock.patch("time.sleep", self.slept.append):
             attempts = Retrier(self, retries=retries, note=notes.append)  # type: ignore[arg-type]
-            assert attempts.settle(Request("POST", "http://h/"), deadlines).attempts == self.sent
+            assert attempts.send(Request("POST", "http://h/"), deadlines).attempts == self.sent
         assert self.closed == self.sent
         assert len(notes) == len(self.slept) == self.sent - 1
         return notes
@@ -154,7 +154,7 @@ HEADERS = (
 @example({"retry-after": "9" * 400})
 @example({"retry-after": "120"})
 def test_any_header_gives_a_wait_within_two_minutes_or_none(headers: dict[str, str]):
-    asked = asked_delay(headers)
+    asked = retry_after(headers)
     assert asked is None or 0 <= asked < float("inf")
     refusing = Refusing(headers)
     refusing.settle()
@@ -178,8 +178,8 @@ def test_nobody_waits_longer_than_two_minutes():
 
 
 def test_a_wait_that_does_not_fit_into_the_whole_is_none():
-    assert not Refusing({"retry-after": "10"}).settle(whole=9)
-    assert Refusing({"retry-after": "10"}).settle(whole=60)
+    assert not Refusing({"retry-after": "10"}).settle(total=9)
+    assert Refusing({"retry-after": "10"}).settle(total=60)
 
 
 def test_no_retries_are_one_attempt():

@@ -29,7 +29,7 @@ def clock() -> Clock:
 @pytest.fixture
 def deadlines(clock: Clock) -> Callable[..., Deadlines]:
     def make(**limits: float) -> Deadlines:
-        none = {"connect": 0.0, "first_token": 0.0, "idle": 0.0, "whole": 0.0}
+        none = {"connect": 0.0, "first_token": 0.0, "idle": 0.0, "total": 0.0}
         return Deadlines(**{**none, **limits}, clock=clock)
 
     return make
@@ -48,7 +48,7 @@ def test_zero_is_no_limit(deadlines, clock):
         step()
         clock.now += 1e6
         assert timer.remaining() is None
-    assert timer.allow(1e9)
+    assert timer.allows(1e9)
 
 
 def test_connecting_has_a_limit_for_each_attempt(deadlines, clock):
@@ -84,7 +84,7 @@ def test_what_is_no_word_moves_no_limit(deadlines, clock):
 
 
 def test_the_whole_is_over_all_attempts(deadlines, clock):
-    timer = deadlines(connect=10, first_token=100, whole=15)
+    timer = deadlines(connect=10, first_token=100, total=15)
     timer.begin()
     clock.now += 9
     timer.begin()
@@ -97,12 +97,12 @@ def test_the_whole_is_over_all_attempts(deadlines, clock):
 
 
 def test_a_wait_must_fit_into_the_whole(deadlines, clock):
-    timer = deadlines(whole=10)
-    assert timer.allow(9)
-    assert not timer.allow(10), "nothing could be done after it"
+    timer = deadlines(total=10)
+    assert timer.allows(9)
+    assert not timer.allows(10), "nothing could be done after it"
     clock.now += 5
-    assert timer.allow(4)
-    assert not timer.allow(6)
+    assert timer.allows(4)
+    assert not timer.allows(6)
 
 
 def test_a_proved_answer_is_not_waited_for_long(deadlines, clock):
@@ -121,12 +121,12 @@ def test_a_proved_answer_is_not_waited_for_long(deadlines, clock):
 @pytest.mark.parametrize(
     ("limits", "steps", "flag", "told"),
     [
-        ({"connect": 0.5, "whole": 9}, ["begin"], "--connect-timeout", "0.5 s"),
+        ({"connect": 0.5, "total": 9}, ["begin"], "--connect-timeout", "0.5 s"),
         ({"first_token": 300}, ["sent"], "--first-token-timeout", "300 s"),
         ({"first_token": 5, "idle": 120}, ["sent", "token"], "--idle-timeout", "120 s"),
-        ({"first_token": 300, "whole": 30}, ["sent"], "--max-time", "30 s"),
-        ({"idle": 90, "whole": 86400}, ["sent", "token"], "--idle-timeout", "90 s"),
-        ({"whole": 86400}, ["connected"], "--max-time", "86400 s"),
+        ({"first_token": 300, "total": 30}, ["sent"], "--max-time", "30 s"),
+        ({"idle": 90, "total": 86400}, ["sent", "token"], "--idle-timeout", "90 s"),
+        ({"total": 86400}, ["connected"], "--max-time", "86400 s"),
     ],
 )
 def test_says_which_limit_it_was(deadlines, clock, limits, steps, flag, told):
@@ -135,7 +135,7 @@ def test_says_which_limit_it_was(deadlines, clock, limits, steps, flag, told):
     for step in steps:
         getattr(timer, step)()
     clock.now += timer.remaining()
-    failure = timer.failure()
+    failure = timer.error()
     assert failure.status == 28
     assert flag in failure.remedy
     assert told in failure.why
@@ -147,7 +147,7 @@ STEPS = st.sampled_from(["begin", "connected", "sent", "token", "completed"])
 @settings(max_examples=60)
 @given(
     st.fixed_dictionaries(
-        {name: st.floats(0, 1e6) for name in ("connect", "first_token", "idle", "whole")}
+        {name: st.floats(0, 1e6) for name in ("connect", "first_token", "idle", "total")}
     ),
     st.lists(STEPS | st.floats(0, 1e6), max_size=30),
 )
@@ -160,9 +160,9 @@ def test_what_remains_is_never_negative_nor_longer_than_the_longest_limit(limits
         else:
             getattr(timer, step)()
         remaining = timer.remaining()
-        if limits["whole"]:
+        if limits["total"]:
             assert remaining is not None
-            assert remaining <= max(0, limits["whole"] - timer.elapsed) + 1e-6
+            assert remaining <= max(0, limits["total"] - timer.elapsed) + 1e-6
         if remaining is not None:
             assert 0 <= remaining <= max(5, *limits.values()) + 1e-6
-            assert timer.failure().status == 28
+            assert timer.error().status == 28

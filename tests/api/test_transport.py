@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 
 from certificates import Certificates
+from contextops.api.request import Request
 from contextops.api.timeouts import Deadlines
-from contextops.api.transport import Request, Response, Route, Transport, encode_multipart
+from contextops.api.transport import Response, Route, Transport, encode_multipart
 from contextops.errors import ConfigError, ContextopsError, TimedOutError
 from server import CLOSE, HOLD, RESET, Connection, Step
 from server import Request as Received
@@ -38,7 +39,7 @@ OK = http(200, {}, b"ok")
 
 
 def limits(**changed: float) -> Deadlines:
-    usual = {"connect": NEVER, "first_token": NEVER, "idle": NEVER, "whole": NEVER}
+    usual = {"connect": NEVER, "first_token": NEVER, "idle": NEVER, "total": NEVER}
     return Deadlines(**{**usual, **changed})
 
 
@@ -292,7 +293,7 @@ def test_the_first_word_has_a_limit(serve, what: str):
 def test_the_whole_has_a_limit(serve, what: str):
     server = serve(lambda _: BEFORE_A_WORD[what]())
     with ending_at():
-        told = failure(server.url, whole=LIMIT)
+        told = failure(server.url, total=LIMIT)
     assert (told.status, "--max-time" in told.remedy) == (28, True)
     assert server.hung_up.wait(5)
 
@@ -327,7 +328,7 @@ def test_words_that_keep_coming_are_waited_for(serve):
 
 
 @pytest.mark.parametrize(
-    ("changed", "flag"), [({"write": LIMIT}, "try again"), ({"whole": LIMIT}, "--max-time")]
+    ("changed", "flag"), [({"write": LIMIT}, "try again"), ({"total": LIMIT}, "--max-time")]
 )
 def test_a_server_that_takes_no_more_has_a_limit(serve, changed, flag: str):
     server = serve([HOLD], early=True)
@@ -345,7 +346,7 @@ def test_connecting_has_a_limit(deaf):
         told = failure(deaf, connect=LIMIT)
     assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
     with ending_at():
-        assert "--max-time" in failure(deaf, whole=LIMIT).remedy
+        assert "--max-time" in failure(deaf, total=LIMIT).remedy
 
 
 def test_a_handshake_is_a_part_of_connecting(serve, certificates):
@@ -570,7 +571,7 @@ def test_tls_with_a_plain_server_has_http_as_its_remedy(serve):
     server = serve(OK)
     told = failure(server.url.replace("http:", "https:"))
     assert (told.status, "http://" in told.remedy) == (60, True)
-    assert server.strays
+    assert server.invalid_requests
 
 
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
@@ -592,7 +593,7 @@ def test_who_hangs_up_is_asked_whether_it_wants_tls(serve, certificates, steps):
     plain = serve(steps)
     told = failure(plain.url)
     assert (told.status, "https" in told.remedy) == (7, False)
-    (asked,) = plain.strays
+    (asked,) = plain.invalid_requests
     assert asked.startswith(b"\x16\x03")
     assert KEY.encode() not in asked
 

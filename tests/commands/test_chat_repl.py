@@ -213,7 +213,7 @@ def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch)
 def test_the_key_is_known_before_the_first_word(run, server, monkeypatch):
     """Who types it first has it in no history."""
     hidden = []
-    monkeypatch.setattr(Printer, "hide", lambda _, secret: hidden.append(secret))
+    monkeypatch.setattr(Printer, "add_secret", lambda _, secret: hidden.append(secret))
     run(*REPL, input="")
     assert hidden == [KEY]
     assert server.requests == []

@@ -521,7 +521,7 @@ def test_q_drops_the_notes_of_a_wait(run, serve, exported):
 def test_ctrl_c_ends_a_wait(command, serve, exported):
     server = exported(serve(lambda _: listing("other")))
     waiting = command.start("models", "check", "--wait", "60s", "mine")
-    assert server.asked.wait(10)
+    assert server.request_received.wait(10)
     waiting.stderr.readline()
     begun = time.monotonic()
     waiting.send_signal(2)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contextops import files
-from contextops.api.completion import Done, Text
+from contextops.api.stream import Done, Text
 from contextops.chat import render, session
 from contextops.chat.inputs import InputReader
 from contextops.chat.session import Conversation

@@ -219,7 +219,7 @@ def test_a_terminal_that_is_gone_leaves_the_session(sit_down, run, serve, export
     server = exported(serve(lambda _: stream(chunk("part "), HOLD)))
     person = sit_down("--session", "s")
     person.types("one\r")
-    assert server.asked.wait(10)
+    assert server.request_received.wait(10)
     time.sleep(0.2)
     person.child.kill(signal.SIGHUP)
     person.ends(death=signal.SIGHUP)

@@ -213,8 +213,8 @@ class Examination:
         client = self._anonymous()
         client.begin(self._left())
         with client.call("GET", client.url_of(path)) as reply:
-            if reply.refusal is not None and (reply.status >= 500 or 300 <= reply.status < 400):
-                raise reply.refusal
+            if reply.error is not None and (reply.status >= 500 or 300 <= reply.status < 400):
+                raise reply.error
             return reply.status, reply.body()
 
     def _look_at_key(self) -> str:

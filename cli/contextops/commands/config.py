@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
@@ -12,7 +13,8 @@ from contextops.chat import STANDARD_INPUT, InputReader
 from contextops.commands import SUMMARIES
 from contextops.commands.config_check import check
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, Command, OnlineCommand, group
+from contextops.commands.options import JSON, command
+from contextops.commands.parser import Command, OnlineCommand, group
 from contextops.config import (
     Keys,
     SettingLayers,
@@ -34,27 +36,28 @@ from contextops.config import (
 )
 from contextops.editor import editor_command
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
-from contextops.output import sanitize
+from contextops.flags import Argument, Flag
+from contextops.output import Result
 
 app = group("config", SUMMARIES["config"])
 app.command("check", cls=OnlineCommand)(check)
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="E.g. model, or params.temperature.")]
+
+@dataclass(frozen=True, kw_only=True)
+class SetOptions:
+    """The options of ``config set``."""
+
+    words: Annotated[
+        list[str],
+        Argument(
+            "KEY VALUE | KEY=VALUE...", "Setting and its value; the value '-' is standard input."
+        ),
+    ]
 
 
 # A value may begin with a dash: config set params.temperature -1
-@app.command("set", cls=Command, context_settings={"ignore_unknown_options": True})
-def set_values(
-    ctx: typer.Context,
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="KEY VALUE | KEY=VALUE...",
-            help="A setting and its value; the value '-' reads standard input.",
-            show_default=False,
-        ),
-    ],
-) -> None:
+@command(app, "set", Command, context_settings={"ignore_unknown_options": True})
+def set_values(context: Context, options: SetOptions) -> None:
     """Store settings.
 
     They are stored in the profile in use, or in that of --profile, which may be new. Keys below
@@ -66,14 +69,13 @@ def set_values(
     contextops config set --profile home params.temperature 0.2
     contextops config set templates.brief.prompt 'Sum up in one line: {input}'
     """
-    context: Context = ctx.obj
-    texts = parse_assignments(words)
+    texts = parse_assignments(options.words)
     from_stdin = [keys for keys, text in texts.items() if text == STANDARD_INPUT]
     if len(from_stdin) > 1:
         raise UsageError("cannot read standard input twice", remedy="use '-' for one value only")
     exposed = [keys for keys in texts if is_secret_key(keys) and keys not in from_stdin]
     texts |= {keys: _read_stdin(context, keys) for keys in from_stdin}
-    _note(context, set_settings(context.typed, texts))
+    _note(context, set_settings(context.flags, texts))
     _note(
         context,
         (
@@ -109,71 +111,81 @@ def _ask_for_key() -> str:
         raise InputError("cannot read api_key", "the input ended", "type it") from None
 
 
-@app.command("get", cls=OnlineCommand)
-def get_value(ctx: typer.Context, key: Key, as_json: AsJson = False) -> None:
+@dataclass(frozen=True, kw_only=True)
+class GetOptions:
+    """The options of ``config get``."""
+
+    key: Annotated[str, Argument("KEY", "E.g. model, or params.temperature.")]
+
+
+@command(app, "get", OnlineCommand, flags=[JSON])
+def get_value(context: Context, options: GetOptions) -> None:
     """Print the value in force.
 
     A key is masked. Exits with status 3, and prints nothing, if the setting has no value.
     """
-    context: Context = ctx.obj
+    key = options.key
     keys = ("profile",) if key == "profile" else find_key(key)
     shown = look_up(_layers(context), keys)
     if shown is None:
         raise ConfigError(f"{key} is not set", "", f"try: contextops config set {key} VALUE")
-    if as_json:
-        context.printer.json(shown.value)
-    else:
-        _print(context, shown.text)
+    lines = shown.text.split("\n")
+    context.show(Result(document=lambda: shown.value, lines=lambda: lines, is_exact=True))
 
 
 def _layers(context: Context) -> SettingLayers:
-    layers = collect_layers(context.typed)
+    layers = collect_layers(context.flags)
     _note(context, layers.notes)
     for template in layers.file.templates:
         _note(context, unknown_keys_of_template(layers.file, template))
     return layers
 
 
-@app.command("list", cls=OnlineCommand)
-def list_values(
-    ctx: typer.Context,
-    show_origin: Annotated[
-        bool, typer.Option("--show-origin", help="Show where each value is set.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """The options of ``config list``."""
+
+    show_origin: Annotated[bool, Flag("--show-origin", "Show where each value is set.")] = False
+
+
+@command(app, "list", OnlineCommand, flags=[JSON])
+def list_values(context: Context, options: ListOptions) -> None:
     """List the values in force, and the templates.
 
     The output is a table on a terminal, and 'key = value' lines in a pipe.
     """
-    context: Context = ctx.obj
     layers = _layers(context)
-    if as_json:
-        context.printer.json(config_document(layers, show_origin=show_origin))
-        return
     shown = everything_in_force(layers)
-    if context.printer.stdout_is_terminal:
-        header = ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE")
-        rows = [(key, each.text, each.origin)[: len(header)] for key, each in shown.items()]
-        context.printer.table(header, rows)
-    else:
-        _print(context, "\n".join(_line(key, each, show_origin) for key, each in shown.items()))
+    header = ("KEY", "VALUE", "ORIGIN") if options.show_origin else ("KEY", "VALUE")
+    context.show(
+        Result(
+            document=lambda: config_document(layers, show_origin=options.show_origin),
+            lines=lambda: [_line(key, each, options) for key, each in shown.items()],
+            header=header,
+            rows=lambda: [
+                (key, each.text, each.origin)[: len(header)] for key, each in shown.items()
+            ],
+            is_exact=True,
+        )
+    )
 
 
-def _line(key: str, shown: ShownValue, show_origin: bool) -> str:
+def _line(key: str, shown: ShownValue, options: ListOptions) -> str:
     text = shown.text if shown.text.isprintable() else strict_json.dumps(shown.text)
-    line = f"{key} = {text}"
-    return f"{shown.origin}\t{line}" if show_origin else line
+    return f"{shown.origin}\t{key} = {text}" if options.show_origin else f"{key} = {text}"
 
 
-@app.command("unset", cls=Command)
-def unset_values(
-    ctx: typer.Context,
-    keys: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY]...", help="Settings to remove.", show_default=False),
-    ] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class UnsetOptions:
+    """The options of ``config unset``."""
+
+    keys: Annotated[list[str], Argument("[KEY]...", "Settings to remove.")] = field(
+        default_factory=list
+    )
+
+
+@command(app, "unset", Command)
+def unset_values(context: Context, options: UnsetOptions) -> None:
     """Remove settings, a template, or a profile.
 
     \b
@@ -181,66 +193,56 @@ def unset_values(
     contextops config unset templates.brief     removes the whole template
     contextops config unset --profile home      removes the whole profile
     """
-    context: Context = ctx.obj
-    _note(context, unset_settings(context.typed, keys or []))
+    _note(context, unset_settings(context.flags, options.keys))
 
 
-@app.command("use", cls=Command)
-def choose_profile(
-    ctx: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class UseOptions:
+    """The options of ``config use``."""
+
     name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME]", help="The profile; without it, list them.", show_default=False
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+        str | None, Argument("[NAME]", "Profile to use; without it, list the profiles.")
+    ] = None
+
+
+@command(app, "use", Command, flags=[JSON])
+def choose_profile(context: Context, options: UseOptions) -> None:
     """Make a profile the default one, or list the profiles."""
-    context: Context = ctx.obj
-    printer = context.printer
-    if name is not None:
-        _note(context, use_profile(name))
+    if options.name is not None:
+        _note(context, use_profile(options.name))
         return
-    addresses, in_use = list_profiles(context.typed)
-    if as_json:
-        printer.json(
-            [
+    addresses, in_use = list_profiles(context.flags)
+    context.show(
+        Result(
+            document=lambda: [
                 {"name": name, "base_url": address or None, "in_use": name == in_use}
                 for name, address in addresses.items()
-            ]
+            ],
+            lines=lambda: addresses,
+            header=("", "PROFILE", "SERVER"),
+            rows=lambda: [
+                ("*" if name == in_use else "", name, address or "the embedded model")
+                for name, address in addresses.items()
+            ],
         )
-    elif printer.stdout_is_terminal:
-        rows = [
-            ("*" if name == in_use else "", name, address or "the embedded model")
-            for name, address in addresses.items()
-        ]
-        printer.table(("", "PROFILE", "SERVER"), rows)
-    else:
-        printer.lines(addresses)
+    )
 
 
-@app.command("path", cls=Command)
-def print_path(ctx: typer.Context) -> None:
+@command(app, "path", Command)
+def print_path(context: Context) -> None:
     """Print the path of the config file, whether it exists or not."""
-    _print(ctx.obj, str(config_path()))
+    path = str(config_path())
+    context.show(Result(document=lambda: path, lines=lambda: [path], is_exact=True))
 
 
-@app.command("edit", cls=Command)
-def edit_file(ctx: typer.Context) -> None:
+@command(app, "edit", Command)
+def edit_file(context: Context) -> None:
     """Open the config file in an editor, and check it afterwards.
 
     The editor is $VISUAL, $EDITOR or vi.
     """
-    context: Context = ctx.obj
     on_terminal = _stdin_is_terminal() and context.printer.stdout_is_terminal
     edit_in_editor(editor_command(on_terminal=on_terminal))
-
-
-def _print(context: Context, text: str) -> None:
-    """Print a value unchanged in a pipe, and without control characters on a terminal."""
-    shown = sanitize(text) if context.printer.stdout_is_terminal else text
-    context.printer.write_text(f"{shown}\n")
 
 
 def _note(context: Context, notes: Iterable[str]) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, AsReport, exclude
+from contextops.commands.options import AsJson, AsReport
+from contextops.flags import exclude
 from contextops.output import Finding, Printer, print_report
 
 if TYPE_CHECKING:
