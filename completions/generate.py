@@ -170,12 +170,12 @@ _KEYS = [
     *(
         (
             name,
-            setting.help,
+            _short(setting.help),
             _KINDS_OF_KEYS.get(name) or _KINDS_OF_SETTINGS.get(setting.kind, "TEXT"),
         )
         for name, setting in SETTINGS.items()
     ),
-    ("default_profile", "the profile where none is named", "PROFILE"),
+    ("default_profile", "Profile to use if none is named", "PROFILE"),
 ]
 
 
