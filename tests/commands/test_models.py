@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from contextops.config.profile import cache_folder
+from contextops.config import cache_folder
 from server import HOLD
 from shapes import KEY, VERSIONS, OpenWebUI, Reference, detail, http, json_answer
 

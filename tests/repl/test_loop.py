@@ -17,7 +17,7 @@ from contextops.api.stream import Done, Text
 from contextops.chat import render, session
 from contextops.chat.inputs import InputReader
 from contextops.chat.session import Conversation
-from contextops.config.template import Template
+from contextops.config import Template
 from contextops.errors import (
     InputError,
     ModelNotFoundError,
