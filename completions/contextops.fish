@@ -334,7 +334,7 @@ complete -c contextops -n "__contextops_in models" -a list -d 'List the models: 
 complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'
 
 complete -c contextops -n "__contextops_in 'models list' 1+" -f -a '(__contextops_models)'
-complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
+complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Ask the providers again first'
 complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
 
@@ -344,7 +344,7 @@ complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f 
 complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe so many at a time'
 complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Ask again until it is so, at most for so long; a refused key ends it'
 complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Have the server ask its providers again first'
-complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'models check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations'
@@ -380,7 +380,7 @@ complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contexto
 complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
 complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
 
-complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'

@@ -64,12 +64,12 @@ def _is_parsers(error: Exception) -> bool:
 
 def _reported(error: Exception, printer: Printer) -> int:
     if _is_parsers(error):
-        printer.parsers_error(_as_typer_tells(error))
+        printer.parser_error(_as_typer_tells(error))
         return UsageError.status
     if isinstance(error, ContextopsError):
         printer.error(error)
         return error.status
-    printer.bug(_where(error))
+    printer.internal_error(_where(error))
     return INTERNAL
 
 

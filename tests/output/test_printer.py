@@ -28,7 +28,7 @@ from contextops.errors import (
     SignalInterrupt,
     TruncatedError,
 )
-from contextops.output.printer import Printer, Spinner, sanitize
+from contextops.output.printer import Printer, Spinner, sanitize_text
 
 # The contract's list, but for the two that text needs.
 FORBIDDEN = {
@@ -51,13 +51,13 @@ TEXTS = st.lists(
 @settings(max_examples=40)
 @example("".join(sorted(FORBIDDEN)))
 def test_no_forbidden_character_passes(text: str):
-    assert not FORBIDDEN & set(sanitize(text))
+    assert not FORBIDDEN & set(sanitize_text(text))
 
 
 @given(TEXTS)
 @settings(max_examples=40)
 def test_twice_is_once(text: str):
-    assert sanitize(sanitize(text)) == sanitize(text)
+    assert sanitize_text(sanitize_text(text)) == sanitize_text(text)
 
 
 @given(TEXTS, st.data())
@@ -65,7 +65,7 @@ def test_twice_is_once(text: str):
 def test_it_is_the_same_however_it_is_split(text: str, data: st.DataObject):
     places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     parts = itertools.pairwise([0, *places, len(text)])
-    assert "".join(sanitize(text[start:end]) for start, end in parts) == sanitize(text)
+    assert "".join(sanitize_text(text[start:end]) for start, end in parts) == sanitize_text(text)
 
 
 @given(TEXTS)
@@ -73,7 +73,7 @@ def test_it_is_the_same_however_it_is_split(text: str, data: st.DataObject):
 @example("line\n\ttab é \u200d \u2028 \N{GRINNING FACE} \ufeff ^[ \\u{202e}")
 def test_clean_text_passes_as_it_is(text: str):
     clean = "".join(character for character in text if character not in FORBIDDEN)
-    assert sanitize(clean) == clean
+    assert sanitize_text(clean) == clean
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_clean_text_passes_as_it_is(text: str):
     ],
 )
 def test_what_is_forbidden_becomes_visible(text: str, shown: str):
-    assert sanitize(text) == shown
+    assert sanitize_text(text) == shown
 
 
 # Real descriptors -------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
 
 
 def answered(printer: Printer, *pieces: str) -> None:
-    writer = printer.answer()
+    writer = printer.answer_writer()
     for piece in pieces:
         writer.write(piece)
     writer.end()
@@ -202,7 +202,7 @@ def test_a_terminal_for_notes_changes_nothing(streams: Streams):
 
 def test_each_piece_is_out_at_once(streams: Streams):
     out, _ = streams()
-    writer = Printer().answer()
+    writer = Printer().answer_writer()
     for piece in ("o", "ne\n", "é"):
         writer.write(piece)
         assert out.text == piece
@@ -222,7 +222,7 @@ def test_the_locale_is_not_asked(streams: Streams):
 @pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="this system has no SIGPIPE")
 def test_a_reader_that_leaves_is_a_death_by_sigpipe(streams: Streams):
     out, err = streams()
-    writer = Printer().answer()
+    writer = Printer().answer_writer()
     out.hang_up()
     with pytest.raises(SignalInterrupt) as death:
         writer.write("one")
@@ -247,7 +247,7 @@ def test_a_full_disk_is_a_failure(monkeypatch: pytest.MonkeyPatch):
     "do",
     [
         Printer.require_stdout,
-        Printer.answer,
+        Printer.answer_writer,
         lambda printer: printer.line("x"),
         lambda printer: printer.json({}),
         lambda printer: printer.table(["a"], [["b"]]),
@@ -399,7 +399,7 @@ def test_markdown_is_rendered(streams: Streams):
 
 def test_a_block_is_shown_when_it_is_finished(streams: Streams):
     out, _ = streams("stdout", "stderr")
-    writer = Printer().answer()
+    writer = Printer().answer_writer()
     writer.write("first\n\nsecond")
     assert shown(out) == "first"
     writer.end()
@@ -564,7 +564,7 @@ def test_what_was_asked_for_beside_the_answer_is_json_for_programs(streams: Stre
     _, err = streams()
     printer = Printer(as_json=True, quiet=True, verbose=True)
     printer.usage("usage: 7\ntokens")
-    printer.detail("> GET /\x1b")
+    printer.debug("> GET /\x1b")
     told = [json.loads(line) for line in err.text.splitlines()]
     assert told == [{"note": "usage: 7 tokens"}, {"note": "> GET /^["}]
 
@@ -594,11 +594,11 @@ def test_whatever_a_server_says_an_error_is_one_line(what: str, why: str, as_jso
 
 def test_a_bug_says_where_and_nothing_else(streams: Streams):
     _, err = streams()
-    Printer().bug("KeyError at x.py:1")
+    Printer().internal_error("KeyError at x.py:1")
     line = err.text
     assert line.startswith("contextops: internal error: KeyError at x.py:1;")
     assert "report" in line
-    Printer(as_json=True).bug("KeyError at x.py:1")
+    Printer(as_json=True).internal_error("KeyError at x.py:1")
     assert json.loads(err.text)["error"]["exit"] == 1
 
 
@@ -620,15 +620,15 @@ SECRET = "sk-0123456789abcdef"
 def test_a_secret_is_hidden_whoever_says_it(streams: Streams, as_json: bool):
     out, err = streams()
     printer = Printer(as_json=as_json, verbose=True)
-    printer.hide(SECRET)
-    printer.hide(SECRET + "-and-more")
-    printer.hide("word")
+    printer.add_secret(SECRET)
+    printer.add_secret(SECRET + "-and-more")
+    printer.add_secret("word")
     printer.note(f"a word of {SECRET}")
     printer.usage(f"used {SECRET}")
-    printer.detail(f"< x: {SECRET}{SECRET}")
+    printer.debug(f"< x: {SECRET}{SECRET}")
     printer.error(BadResponseError("no", f"key {SECRET}-and-more is bad", SECRET))
     printer.error(BadResponseError("no", f"Incorrect API key provided: {SECRET[:12]}…"))
-    printer.parsers_error(f"No such option: {SECRET}\nTry --help\n")
+    printer.parser_error(f"No such option: {SECRET}\nTry --help\n")
     told = err.text
     assert SECRET[:6] not in told
     assert "and-more" not in told
@@ -651,8 +651,8 @@ def test_a_secret_is_hidden_whoever_says_it(streams: Streams, as_json: bool):
 def test_a_secret_is_hidden_by_the_printer_of_a_file_too(streams: Streams):
     _, err = streams()
     printer = Printer()
-    other = printer.writing_to(lambda _: None)
-    printer.hide(SECRET)
+    other = printer.redirected(lambda _: None)
+    printer.add_secret(SECRET)
     other.note(SECRET)
     assert err.text == "contextops: note: ***\n"
 

@@ -59,7 +59,7 @@ def render_answer(pieces: Pieces, printer: Printer) -> Response:
 def render_text(pieces: Pieces, printer: Printer) -> Response:
     """Show the text as it comes, and what the model thought where that is wanted."""
     response: Response = {}
-    writer = printer.answer()
+    writer = printer.answer_writer()
     try:
         for piece in pieces:
             if isinstance(piece, Text):
@@ -144,7 +144,7 @@ def _show_calls(response: Response, said: str, printer: Printer, *, is_called: b
         if response:
             printer.json_lines(tool_calls_of(_first(response)))
     elif said or response:
-        writer = printer.answer()
+        writer = printer.answer_writer()
         writer.write(said)
         writer.end()
 
@@ -178,7 +178,7 @@ def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Renderer:
                 tools.require_no_calls(response)
             schema.require(response)
         except NoMatchError:
-            printer.detail(f"* the answer: {text_of_choice(_first(response))}")
+            printer.debug(f"* the answer: {text_of_choice(_first(response))}")
             raise
         made = tool_calls_of(_first(response))
         if as_json:
@@ -214,7 +214,7 @@ def _first(response: Response) -> dict[str, Any]:
 
 
 def _print(text: str, printer: Printer) -> None:
-    writer = printer.unrendered()
+    writer = printer.plain_writer()
     writer.write(text)
     writer.end()
 
@@ -223,7 +223,7 @@ def _print(text: str, printer: Printer) -> None:
 def output_file(printer: Printer, path: Path) -> Iterator[Printer]:
     """Let what is printed on stdout go to a file, which is there only when all of it is."""
     file = PartFile(path)
-    writer = printer.writing_to(file.write)
+    writer = printer.redirected(file.write)
     try:
         yield writer
         file.commit()

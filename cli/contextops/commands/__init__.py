@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import typer
 
-from contextops.commands.options import Group
+from contextops.commands.parser import Group
 
 SUMMARIES = {
     "chat": "Ask a model.",

@@ -9,9 +9,9 @@ import typer
 from contextops import strict_json
 from contextops.chat import InputReader, read_argument
 from contextops.commands.context import Context
-from contextops.commands.options import OnlineCommand, alone
+from contextops.commands.parser import OnlineCommand, alone
 from contextops.errors import BadResponseError, ContextopsError, UsageError
-from contextops.output import Printer, sanitize
+from contextops.output import Printer, sanitize_text
 
 if TYPE_CHECKING:
     from contextops.api import Reply
@@ -157,5 +157,5 @@ def _show(reply: "Reply", printer: Printer) -> None:
     try:
         printer.json(strict_json.loads(body))
     except ValueError:
-        text = sanitize(body.decode("utf-8", "replace"))
+        text = sanitize_text(body.decode("utf-8", "replace"))
         printer.write_text(text if text.endswith("\n") or not text else f"{text}\n")

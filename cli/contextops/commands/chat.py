@@ -7,7 +7,7 @@ import typer
 from contextops.chat import Conversation, session_path
 from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
 from contextops.commands.context import Context
-from contextops.commands.options import group
+from contextops.commands.parser import group
 from contextops.config import state_folder
 
 Model = Annotated[

@@ -36,7 +36,8 @@ from contextops.commands.chat import (
     conversation,
 )
 from contextops.commands.context import Context
-from contextops.commands.options import AsJsonLines, OnlineCommand, alone
+from contextops.commands.options import AsJsonLines
+from contextops.commands.parser import OnlineCommand, alone
 from contextops.config import TEMPLATES, Template, collect_layers, resolve, state_folder
 from contextops.editor import editor_command, run_editor
 from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
@@ -98,10 +99,11 @@ def repl(
     each line of standard input is a turn, and the status is that of the first that failed.
     """
     runtime: Context = ctx.obj
-    runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
+    runtime.display.plain, runtime.display.raw = plain, raw
+    runtime.display.reasoning = reasoning
     flags = {"temperature": temperature, "max_tokens": max_tokens}
     parameters = parse_params(param or [], flags)
-    runtime.keep(model=model, system=system, params=parameters, session=session_name)
+    runtime.set_flags(model=model, system=system, params=parameters, session=session_name)
     printer = runtime.printer
     with jsonl_errors(printer) if as_json_lines else nullcontext():
         printer.require_stdout()
@@ -136,7 +138,7 @@ def _hide_key(runtime: Context) -> None:
     if key is not None and not key.runs_command:
         # Each turn tells that it cannot be used.
         with suppress(ContextopsError):
-            runtime.printer.hide(key.read())
+            runtime.printer.add_secret(key.read())
 
 
 def _knows_key(runtime: Context) -> bool:
@@ -172,9 +174,9 @@ def _model(runtime: Context, *, is_person: bool) -> str | None:
 
 
 def _greet(runtime: Context, dialogue: Dialogue) -> None:
-    if not runtime.quiet:
+    if not runtime.display.quiet:
         told = f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"
-        runtime.printer.told([told])
+        runtime.printer.info([told])
     show_last_turns(dialogue)
 
 
@@ -192,9 +194,9 @@ def _reader(runtime: Context, around: "_Around") -> Reader:
 
     return LineEditor(
         screen=screen,
-        colors=runtime.color != "never",
+        colors=runtime.display.color != "never",
         history=state_folder() / _HISTORY,
-        is_secret=lambda entry: runtime.printer.hides(entry) or redact(entry) != entry,
+        is_secret=lambda entry: runtime.printer.contains_secret(entry) or redact(entry) != entry,
         knows_secrets=partial(_knows_key, runtime),
         complete=partial(complete_command, around),
         note=runtime.printer.note,
@@ -254,11 +256,11 @@ class _Around:
             return
 
     def template_names(self) -> list[str]:
-        return list(collect_layers(self._runtime.typed).file.templates)
+        return list(collect_layers(self._runtime.flags).file.templates)
 
     def template(self, name: str) -> TemplateRequest:
         # Typed after the flags, it beats them.
-        typed = {k: v for k, v in self._runtime.typed.items() if k not in _OF_TEMPLATES}
+        typed = {k: v for k, v in self._runtime.flags.items() if k not in _OF_TEMPLATES}
         profile = resolve({**typed, "template": name})
         own = {
             setting

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contextops.commands.context import Context
-from contextops.commands.options import Command, alone
+from contextops.commands.parser import Command, alone
 
 app = alone()
 

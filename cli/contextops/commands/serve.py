@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from contextops.commands.context import Context
-from contextops.commands.options import Command, alone
+from contextops.commands.parser import Command, alone
 from contextops.config import DEFAULT_PROFILE, LOCAL_PROFILE, Profile, collect_layers, resolve
 from contextops.output import Printer
 
@@ -66,8 +66,8 @@ def serve(
 def _client_profile(runtime: Context, listener: "Listener") -> Profile:
     """Settle what a client that is sent to this server would use: its key is ours."""
     # We send the key nowhere, so it does not matter whether plain http may carry it.
-    typed = {**runtime.typed, "base_url": listener.base_url, "allow_http": True}
-    if collect_layers(runtime.typed).profile == LOCAL_PROFILE:
+    typed = {**runtime.flags, "base_url": listener.base_url, "allow_http": True}
+    if collect_layers(runtime.flags).profile == LOCAL_PROFILE:
         # No client of a server: the embedded model itself was chosen.
         typed["profile"] = DEFAULT_PROFILE
     return resolve(typed)

@@ -15,7 +15,8 @@ from contextops.chat import (
 )
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, Command, group
+from contextops.commands.options import AsJson
+from contextops.commands.parser import Command, group
 from contextops.config import state_folder
 from contextops.errors import ConfigError
 
@@ -55,7 +56,7 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
         return
     for record in records:
         runtime.printer.heading(_title(record))
-        runtime.printer.shown(message_text(record))
+        runtime.printer.paragraph(message_text(record))
 
 
 @app.command("rm", cls=Command)

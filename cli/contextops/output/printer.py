@@ -10,7 +10,6 @@ import copy
 import errno
 import itertools
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -18,6 +17,9 @@ from typing import Any, Protocol, TextIO
 
 from contextops import strict_json
 from contextops.errors import ContextopsError, OutputError, SignalInterrupt
+from contextops.output.report import report_document
+from contextops.output.results import Format, Result
+from contextops.output.sanitize import one_line, sanitize_exact, sanitize_text
 
 COLORS = ("auto", "always", "never")
 
@@ -27,40 +29,6 @@ _BLOCK = 1 << 20
 _HIDDEN = "***"
 _MIN_SECRET = 6
 """What is shorter stands in many a word that is none."""
-
-
-def _visible(code: int) -> str:
-    if code < 0x20 or code == 0x7F:
-        return f"^{chr(code ^ 0x40)}"
-    return f"\\u{{{code:x}}}"
-
-
-_FORBIDDEN = [
-    *(code for code in range(0x20) if chr(code) not in "\n\t"),
-    *range(0x7F, 0xA0),
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-]
-_SANITIZED = {code: _visible(code) for code in _FORBIDDEN}
-_WHITE_SPACE = re.compile("[ \t\r\n\u2028\u2029]+")
-
-
-def sanitize(text: str) -> str:
-    """Make every character visible that a terminal would obey instead of showing.
-
-    Works character by character, so a sequence cut between two calls cannot pass.
-    """
-    return text.translate(_SANITIZED)
-
-
-def one_line(text: str) -> str:
-    """Sanitize, and fold white space, so that a foreign text stays on its line."""
-    return sanitize(_WHITE_SPACE.sub(" ", text).strip(" "))
-
-
-def sanitize_exact(text: str) -> str:
-    """Sanitize what must stay as it is, a model's id say, with its line ends and tabs."""
-    return sanitize(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
 
 class StdoutError(OutputError):
@@ -105,12 +73,12 @@ class Printer:
         self._put: Callable[[bytes], None] = _to_stdout
         self._secrets: set[str] = set()
 
-    def hide(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Show ``***`` in its place from now on, whoever says it: a server that echoes the key."""
         if len(secret) >= _MIN_SECRET:
             self._secrets.add(secret)
 
-    def masked(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Put ``***`` in the place of every secret, cut ones too."""
         # The longest first: a secret may hold another.
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -153,7 +121,7 @@ class Printer:
         self._stop_spinner()
         self._put(data)
 
-    def writing_to(self, write: Callable[[bytes], None]) -> Printer:
+    def redirected(self, write: Callable[[bytes], None]) -> Printer:
         """Give a printer like this one that puts elsewhere what is for stdout, as in a pipe."""
         other = copy.copy(self)
         other._put = write  # noqa: SLF001 - it is one of us
@@ -191,6 +159,22 @@ class Printer:
             block += b"\n"
         self.write(bytes(block))
 
+    def result(self, result: Result, form: Format) -> None:
+        """Print what a command found: the one place that chooses between the forms."""
+        if form == "json":
+            self.json(result.document())
+        elif form == "jsonl":
+            self.json_lines(result.records() if result.records else result.document())
+        elif form is not None and result.findings:
+            self.write_text(report_document(form, result.title, result.findings()))
+        elif self.stdout_is_terminal and result.rows:
+            if rows := result.rows():
+                self.table(result.header, rows)
+        elif result.is_exact and not self.stdout_is_terminal:
+            self.write_text("".join(f"{line}\n" for line in result.lines()))
+        else:
+            self.lines(result.lines())
+
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print columns for a person, with a header."""
         self.columns([header, *rows])
@@ -224,12 +208,12 @@ class Printer:
         """Print a line that stands above what follows."""
         self.write_text(f"## {one_line(text)}\n\n")
 
-    def shown(self, text: str) -> None:
+    def paragraph(self, text: str) -> None:
         """Print a text that was kept, with an empty line after it."""
-        safe = sanitize(text) if self.stdout_is_terminal else text
+        safe = sanitize_text(text) if self.stdout_is_terminal else text
         self.write_text(f"{safe.rstrip()}\n\n")
 
-    def answer(self) -> AnswerWriter:
+    def answer_writer(self) -> AnswerWriter:
         """Give the writer that suits the reader of stdout."""
         self.require_stdout()
         self._writer = self._suitable_writer()
@@ -244,13 +228,13 @@ class Printer:
         if self._renders:
             from contextops.output.markdown import MarkdownWriter
 
-            return MarkdownWriter(self.write_text, color=self._color, clean=sanitize)
-        return self.unrendered()
+            return MarkdownWriter(self.write_text, color=self._color, clean=sanitize_text)
+        return self.plain_writer()
 
-    def unrendered(self) -> AnswerWriter:
+    def plain_writer(self) -> AnswerWriter:
         """Give the writer for what the model wrote for programs: code, say."""
         sanitizing = self.stdout_is_terminal and not self._raw
-        return _PlainWriter(self, sanitize if sanitizing else str)
+        return _PlainWriter(self, sanitize_text if sanitizing else str)
 
     def write_text(self, text: str) -> None:
         """Put text on stdout in UTF-8, whatever the locale says: pipes are not for people."""
@@ -276,7 +260,7 @@ class Printer:
         """Say what was asked to be said beside the answer, ``-q`` or not."""
         self._remark(text)
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         """Say what passes between us and the server, where ``-v`` asks for it."""
         if self._verbose:
             self._remark(text)
@@ -290,7 +274,7 @@ class Printer:
             return
         self._stop_spinner()
         self._thinks_aloud = not text.endswith("\n")
-        _to_stderr(sanitize(text) if self.stderr_is_terminal and not self._raw else text)
+        _to_stderr(sanitize_text(text) if self.stderr_is_terminal and not self._raw else text)
 
     def end_reasoning(self) -> None:
         """Finish the last line of what the model thought."""
@@ -304,15 +288,15 @@ class Printer:
             return
         self._stop_spinner()
         ending = "" if text.endswith("\n") else "\n"
-        shown = sanitize(text) if self.stderr_is_terminal and not self._raw else text
+        shown = sanitize_text(text) if self.stderr_is_terminal and not self._raw else text
         _to_stderr(shown + ending)
 
-    def told(self, texts: Iterable[str]) -> None:
+    def info(self, texts: Iterable[str]) -> None:
         """Say in lines what somebody asked of us and not of the model.
 
         It stands among the answers where a person reads those, else on stderr.
         """
-        lines = [sanitize_exact(self.masked(text)) for text in texts]
+        lines = [sanitize_exact(self.redact(text)) for text in texts]
         if self.json_messages:
             self._say("\n".join(strict_json.dumps({"note": line}) for line in lines))
         elif self.is_for_person:
@@ -328,9 +312,9 @@ class Printer:
         """End the line of a prompt that got no answer."""
         _to_stderr("\n")
 
-    def hides(self, text: str) -> bool:
+    def contains_secret(self, text: str) -> bool:
         """Tell whether a text has a secret in it that is not to be shown."""
-        return self.masked(text) != text
+        return self.redact(text) != text
 
     def error(self, failure: ContextopsError) -> None:
         """Say in one line what failed."""
@@ -349,11 +333,11 @@ class Printer:
             "retry_after": failure.retry_after,
         }
 
-    def parsers_error(self, text: str) -> None:
+    def parser_error(self, text: str) -> None:
         """Show what the parser says of the command line, in its own form of several lines."""
-        _to_stderr(sanitize(self.masked(text)))
+        _to_stderr(sanitize_text(self.redact(text)))
 
-    def bug(self, where: str) -> None:
+    def internal_error(self, where: str) -> None:
         """Say that we are wrong, without a word of data: it could be a key."""
         told = (
             f"internal error: {where}; this is a bug, please report this line and the output of "
@@ -376,7 +360,7 @@ class Printer:
 
     def progress(self, text: str) -> None:
         """Say what is waited for: beside the spinner, else as a note when it changes."""
-        told = one_line(self.masked(text))
+        told = one_line(self.redact(text))
         if self._spinner is not None:
             self._spinner.caption = told
         elif told != self._awaited:
@@ -393,11 +377,11 @@ class Printer:
         )
 
     def _remark(self, text: str, *, before: str = "") -> None:
-        told = one_line(self.masked(text))
+        told = one_line(self.redact(text))
         self._say(strict_json.dumps({"note": told}) if self.json_messages else f"{before}{told}")
 
     def _message(self, failure: ContextopsError) -> str:
-        text = one_line(self.masked(failure.message))
+        text = one_line(self.redact(failure.message))
         return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
 
     def _say(self, line: str) -> None:

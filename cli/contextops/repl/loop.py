@@ -112,7 +112,7 @@ class Repl:
         except KeyboardInterrupt:
             if not self._reader.is_person:
                 raise
-            self._dialogue.printer.told(["(Ctrl-D or /exit leaves)"])
+            self._dialogue.printer.info(["(Ctrl-D or /exit leaves)"])
             return None
 
     def _finish(self, act: Callable[[], None]) -> None:
@@ -128,7 +128,7 @@ class Repl:
             if not (self._reader.is_person and is_ctrl_c):
                 raise
             again = "" if self._dialogue.is_answered else "; /retry asks again"
-            self._dialogue.printer.told([f"(interrupted{again})"])
+            self._dialogue.printer.info([f"(interrupted{again})"])
 
     def _do(self, entered: str) -> None:
         line = entered.lstrip(" \t")

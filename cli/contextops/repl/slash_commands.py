@@ -136,15 +136,15 @@ def show_last_turns(dialogue: Dialogue) -> None:
     """Show how a conversation ended that is taken up again, to a person, else beside stdout."""
     printer, turns = dialogue.printer, dialogue.conversation.turns()
     if len(turns) > _SHOWN_TURNS:
-        printer.told([f"({len(turns)} turns; the last {_SHOWN_TURNS}:)"])
+        printer.info([f"({len(turns)} turns; the last {_SHOWN_TURNS}:)"])
     for turn in turns[-_SHOWN_TURNS:]:
         for said in turn:
             if said["role"] == "user":
-                printer.told([f"> {line}" for line in message_text(said).splitlines()])
+                printer.info([f"> {line}" for line in message_text(said).splitlines()])
             elif said["role"] == "assistant" and not printer.is_for_person:
-                printer.told(message_text(said).splitlines())
+                printer.info(message_text(said).splitlines())
             elif said["role"] == "assistant":
-                writer = printer.answer()
+                writer = printer.answer_writer()
                 writer.write(message_text(said))
                 writer.end()
 
@@ -155,15 +155,15 @@ def show_last_turns(dialogue: Dialogue) -> None:
 def _help(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     names = {f"{name} {command.argument}".rstrip(): command for name, command in COMMANDS.items()}
     width = max(map(len, names))
-    dialogue.printer.told(f"{name:<{width}}  {command.help}" for name, command in names.items())
-    dialogue.printer.told(_KEYS)
+    dialogue.printer.info(f"{name:<{width}}  {command.help}" for name, command in names.items())
+    dialogue.printer.info(_KEYS)
 
 
 def _model(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if argument:
         dialogue.model = argument
         _note_unlisted(dialogue, around, argument)
-    dialogue.printer.told([f"model: {dialogue.model or 'none; choose with /model ID'}"])
+    dialogue.printer.info([f"model: {dialogue.model or 'none; choose with /model ID'}"])
 
 
 def _note_unlisted(dialogue: Dialogue, around: ReplContext, model: str) -> None:
@@ -179,13 +179,13 @@ def _note_unlisted(dialogue: Dialogue, around: ReplContext, model: str) -> None:
 
 def _models(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     names = [name for name in around.models() if argument.lower() in name.lower()]
-    dialogue.printer.told(names or ["the server lists none"])
+    dialogue.printer.info(names or ["the server lists none"])
 
 
 def _system(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if argument:
         dialogue.conversation.instruct("" if argument in _NOTHING else argument)
-    dialogue.printer.told([f"system: {dialogue.conversation.system or 'none'}"])
+    dialogue.printer.info([f"system: {dialogue.conversation.system or 'none'}"])
     if argument:
         dialogue.conversation.keep()
 
@@ -194,7 +194,7 @@ def _param(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if argument:
         _set_param(dialogue, argument)
     shown = (f"{name} = {strict_json.dumps(value)}" for name, value in dialogue.params.items())
-    dialogue.printer.told(list(shown) or ["no parameters; set one with /param NAME=VALUE"])
+    dialogue.printer.info(list(shown) or ["no parameters; set one with /param NAME=VALUE"])
 
 
 def _set_param(dialogue: Dialogue, argument: str) -> None:
@@ -254,12 +254,12 @@ def _unquoted(argument: str) -> str:
 def _tell_added(dialogue: Dialogue) -> None:
     names = ", ".join(added.name for added in dialogue.added)
     told = f"with the next message: {names}" if names else "nothing is added to the next message"
-    dialogue.printer.told([told])
+    dialogue.printer.info([told])
 
 
 def _template(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if not argument:
-        dialogue.printer.told(around.template_names() or ["the config file has no templates"])
+        dialogue.printer.info(around.template_names() or ["the config file has no templates"])
         return
     name, *pairs = _words(argument)
     form = around.template(name)
@@ -269,7 +269,7 @@ def _template(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
     if form.template.schema is not None:
         dialogue.printer.note(f"the schema of {name} is for 'chat send' only")
     how = "Enter alone sends it" if form.is_whole else "the next message fills it"
-    dialogue.printer.told([f"template: {name} ({how})"])
+    dialogue.printer.info([f"template: {name} ({how})"])
 
 
 def _words(argument: str) -> list[str]:
@@ -306,11 +306,11 @@ def _check(form: TemplateRequest, variables: Mapping[str, str]) -> None:
 
 def _retry(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     if not dialogue.retry():
-        dialogue.printer.told(["there is nothing to ask again"])
+        dialogue.printer.info(["there is nothing to ask again"])
 
 
 def _undo(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
-    dialogue.printer.told([dialogue.undo()])
+    dialogue.printer.info([dialogue.undo()])
     dialogue.leave()
 
 
@@ -318,7 +318,7 @@ def _edit(dialogue: Dialogue, around: ReplContext, _argument: str) -> None:
     before, parts = dialogue.words_of_last()
     after = around.edited(before)
     if not after.strip() or after.strip() == before.strip():
-        dialogue.printer.told(["nothing was changed, and nothing sent"])
+        dialogue.printer.info(["nothing was changed, and nothing sent"])
         return
     dialogue.say(after.rstrip("\n"), parts)
 
@@ -330,7 +330,7 @@ def _save(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
         if session_exists(path):
             raise UsageError(f"there is a session {name}", "", f"use another name, or /load {name}")
         dialogue.conversation.keep_in(path)
-    dialogue.printer.told([f"kept from now on: {path}"])
+    dialogue.printer.info([f"kept from now on: {path}"])
 
 
 def _load(dialogue: Dialogue, around: ReplContext, argument: str) -> None:
@@ -351,10 +351,10 @@ def _named(argument: str, command: str) -> str:
 
 def _session(dialogue: Dialogue, around: ReplContext, _argument: str) -> None:
     path = dialogue.conversation.path
-    dialogue.printer.told([f"session: {path or 'none; keep this one with /save NAME'}"])
+    dialogue.printer.info([f"session: {path or 'none; keep this one with /save NAME'}"])
     names = list(_sessions(around, ""))
     if names:
-        dialogue.printer.told([f"kept: {', '.join(names)}"])
+        dialogue.printer.info([f"kept: {', '.join(names)}"])
 
 
 def _tokens(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
@@ -363,12 +363,12 @@ def _tokens(dialogue: Dialogue, _around: ReplContext, argument: str) -> None:
     if argument:
         dialogue.tells_cost = argument == "on"
     if not dialogue.responses:
-        dialogue.printer.told(["no answer yet"])
+        dialogue.printer.info(["no answer yet"])
         return
-    dialogue.printer.told([usage_line(dialogue.responses[-1])])
+    dialogue.printer.info([usage_line(dialogue.responses[-1])])
     totals = [_total(response) for response in dialogue.responses]
     if len(totals) > 1:
-        dialogue.printer.told([f"all {len(totals)} answers: {sum(totals)} tokens"])
+        dialogue.printer.info([f"all {len(totals)} answers: {sum(totals)} tokens"])
 
 
 def _total(response: Mapping[str, object]) -> int:
@@ -381,7 +381,7 @@ def _clear(dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
     left = dialogue.conversation.path
     dialogue.take_up(Conversation(system=dialogue.conversation.system))
     told = f"a new conversation; {left} stays as it is" if left else "a new conversation"
-    dialogue.printer.told([told])
+    dialogue.printer.info([told])
 
 
 def _exit(_dialogue: Dialogue, _around: ReplContext, _argument: str) -> None:
