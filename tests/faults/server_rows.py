@@ -136,7 +136,7 @@ ENDS = [
     ),
     Row(
         "F03",
-        "stream ends with only a finish reason or only [DONE]",
+        "finish reason or [DONE] alone, or no line end after [DONE]",
         [
             Case("finish_reason", streamed(FIRST, SECOND, STOP), ONE_TWO),
             Case("[DONE]", streamed(FIRST, SECOND, DONE), Outcome(words="one two", finish=None)),
@@ -1234,7 +1234,7 @@ def _response_with(head: str, body: bytes = b"{}") -> SetUp:
 
 _NOT_HTTP = failed(8, "does not speak HTTP")
 _BAD_CHUNKS = {
-    "no number": b"zz\r\n{}\r\n0\r\n\r\n",
+    "not a number": b"zz\r\n{}\r\n0\r\n\r\n",
     "negative": b"-5\r\n{}\r\n0\r\n\r\n",
     "200 digits": b"f" * 200 + b"\r\n{}\r\n0\r\n\r\n",
     "smaller than the chunk": b'2\r\n{"data": []}\r\n0\r\n\r\n',
@@ -1272,7 +1272,7 @@ INVALID_HTTP = [
             for name, head in (
                 ("two different", "content-length: 2\r\ncontent-length: 3"),
                 ("negative", "content-length: -2"),
-                ("no number", "content-length: two"),
+                ("not a number", "content-length: two"),
                 ("unknown transfer encoding", "transfer-encoding: sideways"),
             )
         ],
@@ -1623,7 +1623,7 @@ TURNS = [
                 send_only=True,
             ),
             Case(
-                "no JSON",
+                "arguments that are not JSON",
                 _stream_with_tools(*_PIECES[:2], _CALLS_END, DONE),
                 failed(
                     12, calls=[_tool_call("f", '{"a"', "1")], finish="tool_calls", complete=True
