@@ -72,7 +72,7 @@ def test_command_without_server_loads_no_heavy_module(argv):
     [
         (["--help"], ["context", "options", "parser"]),
         (["--version"], ["context", "options", "parser"]),
-        (["config", "path"], ["config", "context", "options", "parser"]),
+        (["config", "path"], ["config", "config_check", "context", "options", "parser"]),
         (["completion", "bash"], ["completion", "context", "options", "parser"]),
         (["chat", "--help"], ["chat", "context", "options", "parser"]),
         (["chat", "send", "--help"], ["chat", "chat_send", "context", "options", "parser"]),

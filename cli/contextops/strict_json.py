@@ -59,7 +59,7 @@ def dumps(value: Any, *, indent: bool = False) -> str:
 def iterencode(value: Any) -> Iterator[bytes]:
     """Yield the UTF-8 of ``dumps(value)`` in blocks of about 256 KB.
 
-    A text of 64 MB, or a list of 100,000 models, is not copied as a whole.
+    A text of 64 MB, or a list of 100,000 models, is not copied.
     """
     block = bytearray()
     for piece in _pieces(value):

@@ -93,7 +93,7 @@ def measure_piped(turns: int, *argv: str) -> list[float]:
 
 def measure_loop(turns: int) -> list[float]:
     """Run the turns with a function in place of a model and return the CPU seconds of each."""
-    from contextops.api.completion import Done, Text
+    from contextops.api.stream import Done, Text
     from contextops.chat import render
     from contextops.chat.inputs import StdinLines as StandardInput
     from contextops.chat.session import Conversation

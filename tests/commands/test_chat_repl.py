@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from contextops import config
 from contextops.api.client import Client
 from contextops.commands import chat_repl
 from contextops.commands.context import Context
-from contextops.config import profile
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 from contextops.errors import AuthError
 from contextops.output.printer import Printer
 from shapes import KEY, OpenWebUI, chunk, stream
@@ -204,7 +204,7 @@ def test_the_key_is_in_no_output(run, server):
 
 def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"touch {tmp_path}/ran")
-    client = Client(profile.resolve({}), note=print)
+    client = Client(config.resolve({}), note=print)
     with pytest.raises(AuthError):
         client.background(1.0)
     assert not (tmp_path / "ran").exists()
@@ -213,7 +213,7 @@ def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch)
 def test_the_key_is_known_before_the_first_word(run, server, monkeypatch):
     """Who types it first has it in no history."""
     hidden = []
-    monkeypatch.setattr(Printer, "hide", lambda _, secret: hidden.append(secret))
+    monkeypatch.setattr(Printer, "add_secret", lambda _, secret: hidden.append(secret))
     run(*REPL, input="")
     assert hidden == [KEY]
     assert server.requests == []

@@ -57,7 +57,7 @@ def chat_and_models(outcome: Outcome) -> dict[str, Any]:
     return {"chat": outcome, "models": outcome}
 
 
-TRUNCATED = failed(18, "the answer was cut off", words="one ")
+TRUNCATED = failed(18, "the answer is truncated", words="one ")
 
 
 def serve(chat: Answering, models: Answering | None = None, **settings: Any) -> SetUp:
@@ -130,7 +130,9 @@ ENDS = [
         "F02",
         "stream ends without finish reason and without [DONE]",
         [
-            Case("", streamed(FIRST, SECOND), failed(18, "without saying", words="one two")),
+            Case(
+                "", streamed(FIRST, SECOND), failed(18, "without a finish reason", words="one two")
+            ),
             Case("after a complete event", streamed(FIRST, b"\n\n: x\n\n"), TRUNCATED),
         ],
     ),
@@ -163,7 +165,7 @@ ENDS = [
                     [http(200, CHUNKED_JSON), b"ff\r\n" + HALF_LIST, CLOSE],
                 ),
                 TRUNCATED,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
             Case(
                 "before the last chunk",
@@ -172,7 +174,7 @@ ENDS = [
                     [http(200, CHUNKED_JSON), chunked(LIST_BODY, end=False), CLOSE],
                 ),
                 TRUNCATED,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
         ],
     ),
@@ -211,7 +213,7 @@ ENDS = [
                     [json_with_length(LIST_BODY, 9), CLOSE],
                 ),
                 TRUNCATED,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
         ],
     ),
@@ -226,7 +228,7 @@ ENDS = [
                     [json_with_length(HALF_LIST, 9), 0.1, RESET],
                 ),
                 TRUNCATED,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
         ],
     ),
@@ -244,8 +246,8 @@ ENDS = [
             Case(
                 "after the request",
                 serve([CLOSE]),
-                failed(7, "without a word", notes=("trying again in ",)),
-                failed(7, "without a word", notes=("trying again in ",)),
+                failed(7, "without a response", notes=("trying again in ",)),
+                failed(7, "without a response", notes=("trying again in ",)),
                 argv=TWICE,
                 requests=2,
             ),
@@ -381,7 +383,7 @@ _REJECTED = (
     ("F19", 413, 22),
     ("F20", 422, 22),
 )
-_OFFERED = "there are ctx-small, ctx-large"
+_OFFERED = "the server offers ctx-small, ctx-large"
 
 
 def _under_v1(stage: Stage) -> str:
@@ -430,7 +432,7 @@ REJECTIONS = [
                     json_answer({"error": {"message": "model 'ctx-small' not found"}}, 404),
                     json_answer({"data": [{"id": "qwen"}, {"id": "phi"}]}),
                 ),
-                failed(5, "model 'ctx-small' not found", "there are qwen, phi"),
+                failed(5, "model 'ctx-small' not found", "the server offers qwen, phi"),
             ),
             Case(
                 "the list is empty",
@@ -610,8 +612,8 @@ BUSY = [
 _LIMIT = 0.4
 _FIRST_TOKEN_FLAGS = ("--first-token-timeout", str(_LIMIT), *ONCE)
 _TIMING = {"min_seconds": _LIMIT, "max_seconds": _LIMIT + 0.5}
-_NO_WORD = failed(28, "no word of an answer within 0.4 s", "--first-token-timeout")
-_IDLE = failed(28, "nothing new within 0.4 s", "--idle-timeout", words="one ")
+_NO_WORD = failed(28, "no token of an answer within 0.4 s", "--first-token-timeout")
+_IDLE = failed(28, "no further token within 0.4 s", "--idle-timeout", words="one ")
 _PING = chunked(b": ping\n\n", end=False)
 
 SLOW = [
@@ -955,7 +957,7 @@ UNREADABLE = [
                 Case(
                     f"{name}, in an event",
                     streamed(FIRST, sse(value), DONE),
-                    failed(8, "no JSON", reason, words="one "),
+                    failed(8, "not JSON", reason, words="one "),
                 )
                 for name, value, reason in _UNREADABLE
                 if name != "not UTF-8"
@@ -1094,7 +1096,7 @@ EVENTS = [
     Row(
         "F44",
         "event that is not JSON between valid events",
-        [Case("", _between_valid_events("{not json}"), failed(8, "no JSON", words="one "))],
+        [Case("", _between_valid_events("{not json}"), failed(8, "not JSON", words="one "))],
     ),
     Row(
         "F45",
@@ -1250,7 +1252,7 @@ INVALID_HTTP = [
                 Case(
                     name,
                     _response_with("transfer-encoding: chunked", block),
-                    **chat_and_models(failed(8, "no valid HTTP")),
+                    **chat_and_models(failed(8, "not valid HTTP")),
                 )
                 for name, block in _BAD_CHUNKS.items()
             ),
@@ -1258,7 +1260,7 @@ INVALID_HTTP = [
                 Case(
                     f"{name}, after the first words",
                     serve([STREAM_HEAD + chunked_events(FIRST), 0.1, block]),
-                    failed(8, "no valid HTTP", words="one "),
+                    failed(8, "not valid HTTP", words="one "),
                 )
                 for name, block in _BAD_CHUNKS.items()
             ),
@@ -1536,7 +1538,7 @@ LISTS = [
             Case(
                 "data: null",
                 serve(json_answer({"data": None})),
-                models=failed(8, "no answer of this API"),
+                models=failed(8, "unexpected response"),
             ),
             Case(
                 "entries without id",
@@ -1619,7 +1621,7 @@ TURNS = [
             Case(
                 "truncated",
                 _stream_with_tools(*_PIECES[:2]),
-                failed(18, "cut off", calls=[_tool_call("f", '{"a"', "1")]),
+                failed(18, "truncated", calls=[_tool_call("f", '{"a"', "1")]),
                 send_only=True,
             ),
             Case(

@@ -126,7 +126,9 @@ class SharedTests:
         result = run_recorded("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_MODEL": None})
         assert result.status == self.unnamed_model
         if result.status:
-            assert f"no model chosen: there are {', '.join(self.models)}" in error_of(result)
+            assert f"no model chosen; the server offers {', '.join(self.models)}" in error_of(
+                result
+            )
 
     def test_wrong_key_is_status_4(self, run_recorded):
         result = run_recorded(
@@ -230,7 +232,7 @@ class TestOpenWebUI(SharedTests):
         assert "private until an administrator grants access" in listed.stderr
         checked = run_recorded("models", "check", MODEL)
         assert checked.status == 5
-        assert "the key is good" in checked.stderr
+        assert "the key is accepted" in checked.stderr
         chat_result = run_recorded("chat", "send", "hi")
         assert chat_result.status == 5
         assert "private" in error_of(chat_result)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from contextops import files
-from contextops.api.completion import Done, Text
+from contextops.api.stream import Done, Text
 from contextops.chat import render, session
 from contextops.chat.inputs import InputReader
 from contextops.chat.session import Conversation
-from contextops.config.template import Template
+from contextops.config import Template
 from contextops.errors import (
     InputError,
     ModelNotFoundError,
@@ -26,7 +26,7 @@ from contextops.errors import (
     SignalInterrupt,
     TimedOutError,
 )
-from contextops.output.printer import Printer, StdoutError
+from contextops.output import Printer, StdoutError
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue, TemplateRequest
 from contextops.repl.loop import Repl

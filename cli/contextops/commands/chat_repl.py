@@ -38,7 +38,7 @@ from contextops.commands.chat import (
 from contextops.commands.context import Context
 from contextops.commands.options import AsJsonLines
 from contextops.commands.parser import OnlineCommand, alone
-from contextops.config import TEMPLATES, Template, collect_layers, resolve, state_folder
+from contextops.config import Template, collect_layers, resolve, state_folder
 from contextops.editor import editor_command, run_editor
 from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
 from contextops.output import Printer
@@ -262,17 +262,13 @@ class _Around:
         # Typed after the flags, it beats them.
         typed = {k: v for k, v in self._runtime.flags.items() if k not in _OF_TEMPLATES}
         profile = resolve({**typed, "template": name})
-        own = {
-            setting
-            for setting, origin in profile.origins.items()
-            if origin.endswith(f"[{TEMPLATES}.{name}]")
-        }
+        template = cast("Template", profile.template)
         return TemplateRequest(
-            cast("Template", profile.template),
+            template,
             variables={},
-            model=profile.model if "model" in own else None,
-            system=profile.system if "system" in own else None,
-            params={k: v for k, v in profile.params.items() if f"params.{k}" in own},
+            model=template.model,
+            system=profile.system if template.says_system else None,
+            params=template.params,
         )
 
     def edited(self, text: str) -> str:

@@ -1,13 +1,16 @@
-"""``contextops completion``: the scripts that make shells complete the command."""
+"""``contextops completion``: the scripts with which shells complete the command."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from contextops.commands.context import Context
+from contextops.commands.options import command
 from contextops.commands.parser import Command, alone
+from contextops.config import refresh_names
+from contextops.errors import UsageError
+from contextops.flags import Argument, Flag
 
 app = alone()
 
@@ -15,18 +18,27 @@ _FILES = {"bash": "contextops.bash", "zsh": "_contextops", "fish": "contextops.f
 
 
 class Shell(StrEnum):
-    """The shells that we have a script for."""
+    """The shells for which there is a script."""
 
     bash = "bash"
     zsh = "zsh"
     fish = "fish"
 
 
-@app.command("completion", cls=Command)
-def completion(
-    ctx: typer.Context,
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CompletionOptions:
+    """The options of ``completion``."""
+
+    shell: Annotated[
+        Shell | None, Argument("bash|zsh|fish", "The shell to print the script for.")
+    ] = None
+    names: Annotated[
+        bool, Flag("--names", "Only write the list of names that the script offers.")
+    ] = False
+
+
+@command(app, "completion", Command)
+def completion(context: Context, options: CompletionOptions) -> None:
     """Print the completion script of a shell.
 
     \b
@@ -34,14 +46,17 @@ def completion(
     zsh:  contextops completion zsh > ~/.zfunc/_contextops         with ~/.zfunc in fpath
     fish: contextops completion fish > ~/.config/fish/completions/contextops.fish
     """
-    runtime: Context = ctx.obj
-    runtime.printer.write(_script(_FILES[shell]))
+    if options.names:
+        refresh_names()
+    elif options.shell is None:
+        raise UsageError("no shell named", remedy="choose from bash, zsh, fish")
+    else:
+        context.printer.write(_read_script(_FILES[options.shell]))
 
 
-def _script(name: str) -> bytes:
-    """Read a script beside the package, or from the checkout that the package is run from."""
+def _read_script(name: str) -> bytes:
+    """Return a script from the installed package, or from the checkout that it is run from."""
     package = Path(__file__).parents[1]
     installed = package / "completions" / name
-    return (
-        installed if installed.exists() else package.parents[1] / "completions" / name
-    ).read_bytes()
+    checkout = package.parents[1] / "completions" / name
+    return (installed if installed.exists() else checkout).read_bytes()

@@ -1,4 +1,4 @@
-"""What the commands of one invocation share, made when it is first asked for."""
+"""What one invocation shares: the printer, the profile, the client; each made when first used."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Context:
 
     @cached_property
     def profile(self) -> Profile:
-        """Resolve the settings in force and say what the user should know of them."""
+        """The settings in force; notes about them are printed once."""
         profile = resolve(self.flags)
         for note in profile.notes:
             self.printer.note(note)
@@ -96,13 +96,13 @@ class Context:
 
     @cached_property
     def client(self) -> Client:
-        """Connect to the profile's server; the first import of httpx is here."""
+        """A client of the profile's server; the first import of httpx is here."""
         return self._local_client() if self.profile.is_local else self._client(self.profile)
 
     @cached_property
     def anonymous(self) -> Client:
-        """Connect to the same server without a key."""
-        return self._client(self.profile._replace(key=None))
+        """A client of the same server that sends no key."""
+        return self._client(self.profile.without_key())
 
     def _client(self, profile: Profile) -> Client:
         from contextops.api import Client
@@ -112,7 +112,7 @@ class Context:
         )
 
     def _local_client(self) -> Client:
-        # Started first: it loads while httpx does.
+        # Started first, so that it loads while httpx does.
         engine = self._engine
         from contextops.api import Client
 
@@ -128,14 +128,14 @@ class Context:
 
     @cached_property
     def model(self) -> str:
-        """Name the model to ask: the one that was chosen, else the only one there is."""
+        """The model to ask: the chosen one, else the only one that the server lists."""
         if self.profile.is_local:
             return self.local_model()
         return self.profile.model or self.client.only_model()
 
     @cached_property
     def _engine(self) -> Engine:
-        """Start the embedded model, for this command only."""
+        """The embedded model, started for this command only."""
         from contextops.local import running_engine
 
         engine = running_engine(
@@ -146,7 +146,10 @@ class Context:
         return self._resources.enter_context(engine)
 
     def local_model(self) -> str:
-        """Check the model's name here, before the engine is started: it answers to any."""
+        """Return the embedded model's id; raises ``ModelNotFoundError`` for another chosen one.
+
+        Checked before the engine starts: it would answer to any name.
+        """
         from contextops.local import default_model_file, model_id
 
         name = model_id(self.profile.local_model or default_model_file())
@@ -158,7 +161,7 @@ class Context:
         return name
 
     def close(self) -> None:
-        """Close the connection and end the embedded engine, if there were any."""
+        """Stop the embedded engine, if one was started."""
         self._resources.close()
 
 

@@ -10,7 +10,7 @@ from contextops.commands.options import DISPLAY, PRINTING, PROFILE, SHARED
 
 
 def _show_help(ctx: Any, _option: Any, value: bool) -> None:
-    """Print the help as everything is printed: in UTF-8, and failing where it cannot be."""
+    """Print the help through the printer: in UTF-8, and with an error when that fails."""
     if value and not ctx.resilient_parsing:
         ctx.obj.printer.write_text(f"{ctx.get_help()}\n")
         raise typer.Exit
@@ -23,7 +23,7 @@ def _with_our_help(option: TyperOption | None) -> TyperOption | None:
 
 
 class Command(TyperCommand):
-    """A command that takes a profile and the ways to print."""
+    """A command with the options for the profile and for printing."""
 
     shared: ClassVar = [*PROFILE, *DISPLAY]
     shared_title = "Options of every command"
@@ -49,14 +49,14 @@ class Command(TyperCommand):
 
 
 class OnlineCommand(Command):
-    """A command that may reach a server."""
+    """A command that may reach a server, with the connection options too."""
 
     shared: ClassVar = SHARED
     shared_title = "Connection and display options, also accepted before the subcommand"
 
 
 class Group(TyperGroup):
-    """A group of commands, which prints its help when none of them is named."""
+    """A group of commands, which prints its help when no command is named."""
 
     shown: ClassVar[Sequence[TyperOption]] = ()
 
@@ -64,17 +64,17 @@ class Group(TyperGroup):
         super().__init__(*args, params=[*(params or []), *SHARED], **attributes)
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
-        """Give the option that prints the help."""
+        """Return the option that prints the help."""
         return _with_our_help(super().get_help_option(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """Print the help where there is nothing else to do: that is no mistake."""
-        if not ctx._protected_args:  # noqa: SLF001 - where Typer keeps the command's name
+        """Print the help when no command is named."""
+        if not ctx._protected_args:  # noqa: SLF001 - where Typer stores the command's name
             _show_help(ctx, None, value=True)
         return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Show the commands first."""
+        """List the commands first."""
         self.format_commands(ctx, formatter)
         hidden = {id(option) for option in SHARED if option not in self.shown}
         own = [param for param in self.get_params(ctx) if id(param) not in hidden]
@@ -82,17 +82,17 @@ class Group(TyperGroup):
 
 
 def group(name: str, summary: str, cls: type[Group] = Group) -> typer.Typer:
-    """Make a group of commands."""
+    """Return a group of commands."""
     made = typer.Typer(
         name=name, help=summary, cls=cls, rich_markup_mode=None, add_completion=False
     )
-    # Without a callback Typer takes a group of one command for that command.
+    # Without a callback, Typer makes a group of one command that command.
     made.callback()(lambda: None)
     return made
 
 
 def alone() -> typer.Typer:
-    """Make the place of a command that stands in no group."""
+    """Return an app for a single command outside of any group."""
     return typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
