@@ -1,4 +1,4 @@
-"""How the user's files are written: locked, whole, private, durable."""
+"""Writing of the user's files: locked, atomic, private, durable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from contextops import files
 from contextops.errors import ConfigError, OutputError
-from system_spy import Spy
+from system_spy import SystemSpy, patch_calls
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
@@ -38,7 +38,7 @@ def names(folder):
 
 
 @posix
-def test_a_file_is_made_private_in_private_folders(folder):
+def test_replace_creates_private_file_in_private_folders(folder):
     before = os.umask(0)
     try:
         files.replace(folder / "a" / "b" / "file", b"text")
@@ -51,7 +51,7 @@ def test_a_file_is_made_private_in_private_folders(folder):
 
 
 @posix
-def test_a_file_becomes_private_and_a_folder_that_was_there_stays_as_it_is(folder):
+def test_replace_makes_existing_file_private_and_keeps_mode_of_folder(folder):
     folder.chmod(0o755)
     file = folder / "file"
     file.write_bytes(b"old")
@@ -62,7 +62,7 @@ def test_a_file_becomes_private_and_a_folder_that_was_there_stays_as_it_is(folde
 
 @posix
 @pytest.mark.parametrize("target_exists", [True, False])
-def test_a_symbolic_link_is_followed_and_kept(folder, target_exists):
+def test_replace_follows_symbolic_link(folder, target_exists):
     target = folder / "dotfiles" / "file"
     target.parent.mkdir()
     if target_exists:
@@ -77,7 +77,7 @@ def test_a_symbolic_link_is_followed_and_kept(folder, target_exists):
 
 
 @posix
-def test_what_is_no_file_is_not_replaced_by_one(folder):
+def test_replace_refuses_pipe_folder_and_link_loop(folder):
     pipe = folder / "pipe"
     os.mkfifo(pipe)
     loop = folder / "loop"
@@ -90,7 +90,7 @@ def test_what_is_no_file_is_not_replaced_by_one(folder):
 
 @posix
 @pytest.mark.parametrize("kind", ["link", "pipe", "leftover"])
-def test_what_lies_where_the_temporary_file_goes_is_removed_and_not_used(folder, kind):
+def test_replace_removes_whatever_has_the_name_of_its_temporary_file(folder, kind):
     precious = folder / "precious"
     precious.write_bytes(b"precious")
     temporary = folder / "file.tmp"
@@ -108,70 +108,62 @@ def test_what_lies_where_the_temporary_file_goes_is_removed_and_not_used(folder,
     assert names(folder) == ["file", "precious"]
 
 
-def test_the_text_is_on_the_disk_before_its_name_and_the_name_before_the_end(folder, monkeypatch):
-    spy = Spy()
-    monkeypatch.setattr(files, "system", spy)
+def test_replace_syncs_content_before_rename_and_folder_after_it(folder, monkeypatch):
+    spy = SystemSpy().install(monkeypatch)
     files.replace(folder / "new" / "file", b"text")
-    written, renamed = spy.verbs.index("write"), spy.verbs.index("replace")
-    assert "chmod" in spy.verbs[:written]
-    assert "fsync" in spy.verbs[written:renamed]
+    write, rename = spy.names.index("write"), spy.names.index("replace")
+    assert "fsync" in spy.names[write:rename]
     if sys.platform != "win32":
-        assert "fsync" in spy.verbs[spy.verbs.index("mkdir") : written]
-        assert "fsync" in spy.verbs[renamed:]
+        assert "fchmod" in spy.names[:write]
+        assert "fsync" in spy.names[spy.names.index("mkdir") : write]
+        assert "fsync" in spy.names[rename:]
 
 
-def test_whatever_fails_the_file_is_whole_and_nothing_is_left_behind(folder, monkeypatch):
-    spy = Spy()
-    monkeypatch.setattr(files, "system", spy)
+def test_replace_leaves_old_or_new_content_whichever_call_fails(folder, monkeypatch):
+    spy = SystemSpy().install(monkeypatch)
     files.replace(folder / "0" / "new" / "file", b"old")
     files.replace(folder / "0" / "new" / "file", b"new")
     for k in range(len(spy.calls)):
-        failing = Spy(fail_at=k)
-        monkeypatch.setattr(files, "system", failing)
+        spy = SystemSpy(fail_at=k).install(monkeypatch)
         place = folder / str(k + 1)
-        told = None
+        error = None
         for text in (b"old", b"new"):
             try:
                 files.replace(place / "new" / "file", text)
-            except OutputError as failure:
-                told = failure
+            except OutputError as raised:
+                error = raised
                 break
-        # To close what was only read, or to remove what is not there, may fail unheard.
-        assert told is not None, f"call {k}, {failing.calls[k]}, failed in silence"
-        assert told.status == 23
-        assert "no space left on device" in told.message
-        found = [*place.rglob("*.*"), *place.rglob("file")]
-        assert all(path.name == "file" for path in found)
-        assert all(path.read_bytes() in (b"old", b"new") for path in found)
+        assert error is not None, f"the failure of call {k}, {spy.calls[k]}, was not reported"
+        assert error.status == 23
+        assert "no space left on device" in error.message
+        paths = [*place.rglob("*.*"), *place.rglob("file")]
+        assert all(path.name == "file" for path in paths)
+        assert all(path.read_bytes() in (b"old", b"new") for path in paths)
 
 
-def test_a_system_that_writes_in_small_bites(folder, monkeypatch):
-    monkeypatch.setattr(
-        files.System, "write", staticmethod(lambda fd, data: os.write(fd, data[:3]))
-    )
+def test_replace_completes_short_writes(folder, monkeypatch):
+    patch_calls(monkeypatch, write=lambda descriptor, data: os.write(descriptor, data[:3]))
     files.replace(folder / "file", b"0123456789")
     assert (folder / "file").read_bytes() == b"0123456789"
 
 
-def test_an_interrupted_write_leaves_nothing_behind(folder, monkeypatch):
+def test_replace_removes_temporary_file_when_interrupted(folder, monkeypatch):
     (folder / "file").write_bytes(b"old")
     for k in range(6):
-        monkeypatch.setattr(files, "system", Spy(fail_at=k, error=KeyboardInterrupt()))
+        SystemSpy(fail_at=k, error=KeyboardInterrupt()).install(monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             files.replace(folder / "file", b"new")
         assert (folder / "file").read_bytes() in (b"old", b"new")
         assert names(folder) == ["file"]
 
 
-def test_a_folder_that_cannot_be_synced_is_no_failure(folder, monkeypatch):
+def test_replace_succeeds_where_folders_cannot_be_synced(folder, monkeypatch):
     if sys.platform == "win32":
         pytest.skip("folders are not synced there")
-    probe = Spy()
-    monkeypatch.setattr(files, "system", probe)
+    spy = SystemSpy().install(monkeypatch)
     files.replace(folder / "file", b"old")
-    last = len(probe.verbs) - 1 - probe.verbs[::-1].index("fsync")
-    unable = OSError(errno.EINVAL, "Invalid argument")
-    monkeypatch.setattr(files, "system", Spy(fail_at=last, error=unable))
+    last = len(spy.names) - 1 - spy.names[::-1].index("fsync")
+    SystemSpy(fail_at=last, error=OSError(errno.EINVAL, "Invalid argument")).install(monkeypatch)
     files.replace(folder / "file", b"new")
     assert (folder / "file").read_bytes() == b"new"
 
@@ -179,7 +171,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(folder, monkeypatch):
 # --- lock ---
 
 
-def test_a_lock_keeps_others_out_and_says_so_in_time(folder):
+def test_locked_excludes_others_and_fails_after_wait(folder):
     file = folder / "file"
     with files.locked(file):
         started = time.monotonic()
@@ -187,7 +179,7 @@ def test_a_lock_keeps_others_out_and_says_so_in_time(folder):
             pytest.raises(ConfigError, match="another process") as caught,
             files.locked(file, 0.2),
         ):
-            pytest.fail("both have the lock")
+            pytest.fail("both hold the lock")
         assert 0.2 <= time.monotonic() - started < 2
         assert caught.value.status == 3
     with files.locked(file, 0):
@@ -195,7 +187,7 @@ def test_a_lock_keeps_others_out_and_says_so_in_time(folder):
 
 
 @posix
-def test_a_lock_file_is_private_and_beside_the_real_file(folder):
+def test_lock_file_is_private_and_beside_target_of_link(folder):
     real = folder / "real" / "file"
     real.parent.mkdir()
     link = folder / "link"
@@ -205,38 +197,37 @@ def test_a_lock_file_is_private_and_beside_the_real_file(folder):
         assert mode(real.parent / "file.lock") == 0o600
 
 
-def test_a_lock_that_cannot_be_made(folder, monkeypatch):
+def test_locked_on_read_only_file_system_is_output_error(folder, monkeypatch):
     denied = OSError(errno.EROFS, "Read-only file system")
-    monkeypatch.setattr(files, "system", Spy(fail_at=0, error=denied))
+    SystemSpy(fail_at=0, error=denied).install(monkeypatch)
     with pytest.raises(OutputError, match="read-only file system"), files.locked(folder / "f"):
-        pytest.fail("there is no lock")
+        pytest.fail("the file was locked")
 
 
-def test_a_lock_file_that_went_with_its_file_is_not_the_lock(folder, monkeypatch):
+def test_locked_retries_when_lock_file_was_deleted_meanwhile(folder, monkeypatch):
     file = folder / "file"
 
-    class Removing(files.System):
-        left = 2
+    try_lock = files._try_lock
+    deletions = iter(range(2))
 
-        @staticmethod
-        def lock(descriptor):
-            files.System.lock(descriptor)
-            if Removing.left:
-                Removing.left -= 1
-                (folder / "file.lock").unlink()
+    def lock_and_delete(descriptor):
+        is_locked = try_lock(descriptor)
+        if next(deletions, None) is not None:
+            (folder / "file.lock").unlink()
+        return is_locked
 
-    monkeypatch.setattr(files, "system", Removing())
+    monkeypatch.setattr(files, "_try_lock", lock_and_delete)
     with files.locked(file):
         assert (folder / "file.lock").exists()
         with pytest.raises(ConfigError), files.locked(file, 0):
-            pytest.fail("both have the lock")
+            pytest.fail("both hold the lock")
 
 
 # --- append ---
 
 
 @posix
-def test_lines_are_added_to_a_private_file(folder):
+def test_append_adds_lines_to_private_file(folder):
     before = os.umask(0)
     try:
         files.append(folder / "new" / "file", b"one\n")
@@ -248,7 +239,7 @@ def test_lines_are_added_to_a_private_file(folder):
 
 
 @pytest.mark.parametrize(
-    ("before", "kept"),
+    ("before", "complete"),
     [
         (b"", b""),
         (b"torn", b""),
@@ -259,14 +250,14 @@ def test_lines_are_added_to_a_private_file(folder):
         (b"x" * 200_000, b""),
     ],
 )
-def test_what_a_crash_left_after_the_last_line_is_cut_off(folder, before, kept):
+def test_append_removes_torn_last_line(folder, before, complete):
     (folder / "file").write_bytes(before)
     files.append(folder / "file", b"new\n")
-    assert (folder / "file").read_bytes() == kept + b"new\n"
+    assert (folder / "file").read_bytes() == complete + b"new\n"
 
 
 @posix
-def test_lines_go_through_a_symbolic_link(folder):
+def test_append_follows_symbolic_link(folder):
     (folder / "link").symlink_to("target")
     files.append(folder / "link", b"one\n")
     files.append(folder / "link", b"two\n")
@@ -275,77 +266,73 @@ def test_lines_go_through_a_symbolic_link(folder):
 
 
 @posix
-def test_what_is_no_file_takes_no_lines(folder):
+def test_append_refuses_pipe_and_folder(folder):
     os.mkfifo(folder / "pipe")
     for special in (folder / "pipe", folder):
-        with pytest.raises(OutputError) as failed:
+        with pytest.raises(OutputError) as caught:
             files.append(special, b"line\n")
-        assert failed.value.status == 23
+        assert caught.value.status == 23
 
 
-def test_lines_are_on_the_disk_before_the_end_is_told(folder, monkeypatch):
-    spy = Spy()
-    monkeypatch.setattr(files, "system", spy)
+def test_append_syncs_lines_and_new_name(folder, monkeypatch):
+    spy = SystemSpy().install(monkeypatch)
     files.append(folder / "new" / "file", b"line\n")
-    synced = spy.verbs[spy.verbs.index("write") :]
-    assert synced.count("fsync") == (1 if sys.platform == "win32" else 2)
+    calls = spy.names[spy.names.index("write") :]
+    assert calls.count("fsync") == (1 if sys.platform == "win32" else 2)
 
 
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
 )
 @pytest.mark.parametrize("before", [None, b"old\n", b"old\ntorn"])
-def test_whatever_fails_all_lines_are_added_or_none(folder, monkeypatch, before, error):
-    monkeypatch.setattr(files, "_POLL_MOST", 0)
+def test_append_adds_all_lines_or_none_whichever_call_fails(folder, monkeypatch, before, error):
+    monkeypatch.setattr(files, "_LONGEST_PAUSE", 0)
     for k in range(100):
         place = folder / str(k) / "file"
         if before is not None:
             place.parent.mkdir()
             place.write_bytes(before)
-        failing = Spy(fail_at=k, error=error)
-        monkeypatch.setattr(files, "system", failing)
-        told = None
+        spy = SystemSpy(fail_at=k, error=error).install(monkeypatch)
+        raised = None
         try:
             files.append(place, b"one\ntwo\n")
-        except (OutputError, KeyboardInterrupt) as failure:
-            told = failure
-        found = place.read_bytes() if place.exists() else None
+        except (OutputError, KeyboardInterrupt) as caught:
+            raised = caught
+        content = place.read_bytes() if place.exists() else None
         old = (before or b"").removesuffix(b"torn")
-        if told is None:
-            assert found == old + b"one\ntwo\n"
+        if raised is None:
+            assert content == old + b"one\ntwo\n"
         else:
-            assert found in (before, old, old + b"one\ntwo\n") or (before is None and not found)
-            assert isinstance(told, KeyboardInterrupt) or told.status == 23
-        if len(failing.calls) <= k:
+            assert content in (before, old, old + b"one\ntwo\n") or (before is None and not content)
+            assert isinstance(raised, KeyboardInterrupt) or raised.status == 23
+        if len(spy.calls) <= k:
             break
-        # To close a lock may fail unheard: it is let go all the same.
-        assert told is not None or failing.calls[k][0] == "close", failing.calls[k]
+        # A lock file that fails to close is not an error: its lock is released all the same.
+        assert raised is not None or spy.calls[k][0] == "close", spy.calls[k]
     else:
-        pytest.fail("it never came to its end")
+        pytest.fail("append never ran without a failing call")
     assert k > 8
 
 
-def test_a_write_that_stops_half_way_is_taken_back(folder, monkeypatch):
-    class Full(files.System):
-        @staticmethod
-        def write(descriptor, data):
-            if os.fstat(descriptor).st_size >= 8:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return os.write(descriptor, data[:3])
+def test_append_undoes_write_that_fails_halfway(folder, monkeypatch):
+    def write(descriptor, data):
+        if os.fstat(descriptor).st_size >= 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(descriptor, data[:3])
 
     (folder / "file").write_bytes(b"old\n")
-    monkeypatch.setattr(files, "system", Full())
+    patch_calls(monkeypatch, write=write)
     for file in ("file", "new"):
         with pytest.raises(OutputError, match="no space left"):
             files.append(folder / file, b"a line that is too long\n")
     assert (folder / "file").read_bytes() == b"old\n"
-    assert not (folder / "new").exists(), "an empty file would look like something kept"
+    assert not (folder / "new").exists(), "an empty file would look like a saved one"
 
 
 # --- remove ---
 
 
-def test_a_file_goes_with_its_lock_file(folder):
+def test_remove_deletes_file_and_lock_file(folder):
     files.append(folder / "file", b"line\n")
     files.remove(folder / "file")
     assert names(folder) == []
@@ -353,32 +340,30 @@ def test_a_file_goes_with_its_lock_file(folder):
     assert names(folder) == []
 
 
-def test_a_file_that_is_being_written_is_not_removed_meanwhile(folder):
+def test_remove_fails_while_file_is_locked(folder):
     files.append(folder / "file", b"line\n")
     with files.locked(folder / "file"), pytest.raises(ConfigError):
         files.remove(folder / "file", wait=0.05)
     assert (folder / "file").exists()
 
 
-def test_a_file_that_cannot_be_removed_is_told(folder, monkeypatch):
+def test_remove_on_read_only_file_system_is_output_error(folder, monkeypatch):
     files.append(folder / "file", b"line\n")
 
-    class ReadOnly(files.System):
-        @staticmethod
-        def unlink(_path):
-            raise OSError(errno.EROFS, "Read-only file system")
+    def unlink(_path):
+        raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(files, "system", ReadOnly())
-    with pytest.raises(OutputError, match="read-only") as failed:
+    patch_calls(monkeypatch, unlink=unlink)
+    with pytest.raises(OutputError, match="read-only") as caught:
         files.remove(folder / "file")
-    assert failed.value.status == 23
+    assert caught.value.status == 23
     assert (folder / "file").exists()
 
 
-# --- a file that is there when all of it is ---
+# --- PartFile ---
 
 
-def test_a_file_is_as_it_was_until_all_of_the_new_one_is_there(folder):
+def test_part_file_leaves_target_unchanged_until_commit(folder):
     file = folder / "file"
     file.write_bytes(b"old")
     part = files.PartFile(file)
@@ -386,13 +371,13 @@ def test_a_file_is_as_it_was_until_all_of_the_new_one_is_there(folder):
     assert (folder / "file.part").read_bytes() == b"ne"
     part.write(b"w")
     assert file.read_bytes() == b"old"
-    part.keep()
+    part.commit()
     assert file.read_bytes() == b"new"
     assert names(folder) == ["file"]
 
 
 @posix
-def test_it_keeps_its_mode_and_a_new_one_has_that_of_any_file(folder):
+def test_part_file_keeps_mode_of_existing_target_and_applies_umask_to_new_one(folder):
     (folder / "file").write_bytes(b"old")
     (folder / "file").chmod(0o751)
     before = os.umask(0o027)
@@ -400,43 +385,43 @@ def test_it_keeps_its_mode_and_a_new_one_has_that_of_any_file(folder):
         for name in ("file", "new"):
             part = files.PartFile(folder / name)
             part.write(b"new")
-            part.keep()
+            part.commit()
     finally:
         os.umask(before)
     assert (mode(folder / "file"), mode(folder / "new")) == (0o751, 0o640)
 
 
-def test_what_was_begun_stays_beside_it_and_what_was_not_does_not(folder):
+def test_part_file_remains_after_abandon_only_if_not_empty(folder):
     (folder / "file").write_bytes(b"old")
     part = files.PartFile(folder / "file")
-    assert part.leave() is False
+    assert part.abandon() is False
     assert names(folder) == ["file"]
     part = files.PartFile(folder / "file")
     part.write(b"half")
-    assert part.leave() is True
+    assert part.abandon() is True
     assert (folder / "file").read_bytes() == b"old"
     assert (folder / "file.part").read_bytes() == b"half"
     part = files.PartFile(folder / "file")
     part.write(b"n")
-    part.keep()
+    part.commit()
     assert (folder / "file").read_bytes() == b"n"
     assert names(folder) == ["file"]
 
 
 @posix
-def test_the_part_of_a_link_is_beside_its_target(folder):
+def test_part_file_of_link_is_beside_its_target(folder):
     (folder / "real").mkdir()
     (folder / "link").symlink_to("real/file")
     part = files.PartFile(folder / "link")
     part.write(b"new")
     assert names(folder / "real") == ["file.part"]
-    part.keep()
+    part.commit()
     assert (folder / "link").is_symlink()
     assert (folder / "real/file").read_bytes() == b"new"
 
 
 @posix
-def test_a_link_where_the_part_goes_is_not_followed(folder):
+def test_part_file_does_not_follow_link_at_its_own_name(folder):
     (folder / "precious").write_bytes(b"precious")
     (folder / "file.part").symlink_to("precious")
     with pytest.raises(OutputError):
@@ -445,39 +430,38 @@ def test_a_link_where_the_part_goes_is_not_followed(folder):
 
 
 @posix
-def test_a_pipe_without_a_name_is_written_directly(folder):
+def test_part_file_writes_unnamed_pipe_directly(folder):
     reader, writer = os.pipe()
     with open(reader, "rb") as read:  # noqa: PTH123 - a descriptor
         part = files.PartFile(files.Path(f"/dev/fd/{writer}"))
         os.close(writer)
         assert part.is_direct
         part.write(b"x")
-        part.keep()
+        part.commit()
         assert read.read() == b"x"
 
 
-def test_two_at_once_do_not_mix(folder):
+def test_part_file_refuses_second_writer(folder):
     first = files.PartFile(folder / "file")
     first.write(b"first")
-    with pytest.raises(OutputError, match="another process is writing") as failed:
+    with pytest.raises(OutputError, match="another process is writing") as caught:
         files.PartFile(folder / "file")
-    assert failed.value.status == 23
-    first.keep()
+    assert caught.value.status == 23
+    first.commit()
     assert (folder / "file").read_bytes() == b"first"
 
 
 @posix
-def test_who_comes_while_another_ends_does_not_empty_what_it_made(folder, monkeypatch):
-    class Late(files.System):
-        @staticmethod
-        def lock(descriptor):
-            monkeypatch.setattr(files, "system", files.System())
-            first.keep()
-            files.System.lock(descriptor)
+def test_part_file_does_not_empty_output_committed_meanwhile(folder, monkeypatch):
+    try_lock = files._try_lock
+
+    def commit_first_and_lock(descriptor):
+        first.commit()
+        return try_lock(descriptor)
 
     first = files.PartFile(folder / "file")
     first.write(b"first")
-    monkeypatch.setattr(files, "system", Late())
+    monkeypatch.setattr(files, "_try_lock", commit_first_and_lock)
     with pytest.raises(OutputError):
         files.PartFile(folder / "file")
     assert (folder / "file").read_bytes() == b"first"
@@ -487,30 +471,29 @@ def test_who_comes_while_another_ends_does_not_empty_what_it_made(folder, monkey
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
 )
-def test_whatever_fails_the_old_file_or_the_new_one_is_there(folder, monkeypatch, error):
+def test_part_file_leaves_old_or_new_content_whichever_call_fails(folder, monkeypatch, error):
     for k in range(100):
         place = folder / str(k)
         place.mkdir()
         (place / "file").write_bytes(b"old")
-        failing = Spy(fail_at=k, error=error)
-        monkeypatch.setattr(files, "system", failing)
-        part = told = None
+        spy = SystemSpy(fail_at=k, error=error).install(monkeypatch)
+        part = raised = None
         try:
             part = files.PartFile(place / "file")
             part.write(b"new")
-            part.keep()
-        except (OutputError, KeyboardInterrupt) as failure:
-            told = failure
-            left = part is not None and part.leave()
-            assert left is (place / "file.part").exists() or not part
-        found = (place / "file").read_bytes()
-        assert found == b"new" if told is None else found in (b"old", b"new")
-        assert not isinstance(told, OutputError) or told.status == 23
-        if len(failing.calls) <= k:
+            part.commit()
+        except (OutputError, KeyboardInterrupt) as caught:
+            raised = caught
+            remains = part is not None and part.abandon()
+            assert remains is (place / "file.part").exists() or not part
+        content = (place / "file").read_bytes()
+        assert content == b"new" if raised is None else content in (b"old", b"new")
+        assert not isinstance(raised, OutputError) or raised.status == 23
+        if len(spy.calls) <= k:
             break
-        assert told is not None, f"call {k}, {failing.calls[k]}, failed in silence"
+        assert raised is not None, f"the failure of call {k}, {spy.calls[k]}, was not reported"
     else:
-        pytest.fail("it never came to its end")
+        pytest.fail("the file was never written without a failing call")
     assert k > 6
 
 
@@ -535,7 +518,7 @@ def start_writer(file):
 
 
 @posix
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(folder):
+def test_killed_writer_loses_nothing_acknowledged(folder):
     file = folder / "file"
     for round_ in range(12):
         with start_writer(file) as writer:
@@ -543,10 +526,10 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(folder):
             time.sleep(0.001 * round_)
             writer.send_signal(signal.SIGKILL)
             acknowledged = writer.stdout.read().split()
-        text = file.read_bytes()
-        assert text == text[:8] * 4096
-        assert int(text[:8]) >= int((acknowledged or [b"1"])[-1])
+        content = file.read_bytes()
+        assert content == content[:8] * 4096
+        assert int(content[:8]) >= int((acknowledged or [b"1"])[-1])
         assert set(names(folder)) <= {"file", "file.lock", "file.tmp"}
     with files.locked(file, 1):
-        files.replace(file, b"the lock died with its process, and the next write tidies up")
+        files.replace(file, b"the system released the lock, and this write removes the leftovers")
     assert names(folder) == ["file", "file.lock"]

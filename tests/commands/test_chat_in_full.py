@@ -15,7 +15,6 @@ import threading
 
 import pytest
 
-from contextops import files
 from contextops.config.profile import state_folder
 from server import HOLD
 from shapes import (
@@ -31,6 +30,7 @@ from shapes import (
     stream,
     upstream_error,
 )
+from system_spy import patch_calls
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX")
 CODE = "Sure:\n\n```py\nx = 1\n```\n\n```sh\nls\n```\n"
@@ -375,12 +375,8 @@ def test_a_reader_that_leaves_is_an_interruption(command, serve, exported, kept)
     assert kept()[1][2] is False
 
 
-class Full(files.System):
-    """A disk without room."""
-
-    @staticmethod
-    def write(_descriptor, _data):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def write_to_full_disk(_descriptor, _data):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize(
@@ -398,7 +394,7 @@ def test_a_session_that_cannot_be_written_is_23_with_the_answer(
     exported(serve(saying(CODE)))
     assert run("chat", "send", "--session", "s", "one").status == 0
     before = kept()
-    monkeypatch.setattr(files, "system", Full())
+    patch_calls(monkeypatch, write=write_to_full_disk)
     told = run("chat", "send", "--session", "s", *mode, "two")
     assert told.status == 23
     assert "no space left on device" in told.stderr
@@ -418,12 +414,10 @@ def test_a_session_that_cannot_be_written_is_23_with_the_answer(
 
 
 def test_a_folder_that_is_read_only(run, serve, exported, home, monkeypatch):
-    class ReadOnly(files.System):
-        @staticmethod
-        def mkdir(_path, _mode):
-            raise OSError(errno.EROFS, "Read-only file system")
+    def mkdir(_path, _mode):
+        raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(files, "system", ReadOnly())
+    patch_calls(monkeypatch, mkdir=mkdir)
     exported(serve(saying("ok")))
     told = run("chat", "send", "--session", "s", "one")
     assert (told.status, told.stdout) == (23, "ok\n")
@@ -576,7 +570,7 @@ def test_an_interrupted_answer_stays_in_the_part(command, serve, exported, here)
 def test_a_file_that_cannot_be_written_is_23(run, serve, exported, here, monkeypatch, path):
     (here / "f").write_text("old")
     if path == "f":
-        monkeypatch.setattr(files, "system", Full())
+        patch_calls(monkeypatch, write=write_to_full_disk)
     exported(serve(saying("new"), may_be_idle=True))
     told = run("chat", "send", "-o", path, "hi")
     assert (told.status, told.stdout) == (23, "")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from contextops import files
+from system_spy import patch_calls
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files and signals")
 
@@ -279,7 +279,7 @@ def test_a_disk_that_is_full(run, stored, monkeypatch):
     def full(descriptor, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.System, "write", staticmethod(full))
+    patch_calls(monkeypatch, write=full)
     assert_fails(run("config", "set", "model", "new"), 23, "no space left on device")
     assert path.read_text() == text
     assert sorted(each.name for each in path.parent.iterdir()) == [

@@ -16,6 +16,7 @@ from prompt_toolkit.shortcuts import PromptSession
 
 from contextops import files
 from contextops.repl.editor import FileHistory, LineEditor, _Completer
+from system_spy import patch_calls
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
@@ -126,15 +127,14 @@ def test_the_prompt_does_nothing_to_the_terminal(path, monkeypatch):
 def test_it_is_created_private(path, monkeypatch):
     """There is no moment in which others could open it."""
     modes = []
-    opened = files.system.open
 
     def open_file(name, flags, mode=0o777):
-        descriptor = opened(name, flags, mode)
+        descriptor = os.open(name, flags, mode)
         if Path(name) == path:
             modes.append(path.stat().st_mode & 0o777)
         return descriptor
 
-    monkeypatch.setattr(files.system, "open", open_file)
+    patch_calls(monkeypatch, open=open_file)
     history(path).keep("one")
     assert modes == [0o600]
 

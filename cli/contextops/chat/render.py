@@ -226,15 +226,15 @@ def output_file(printer: Printer, path: Path) -> Iterator[Printer]:
     writer = printer.redirected(file.write)
     try:
         yield writer
-        file.keep()
+        file.commit()
     except BaseException as ended:
         part = getattr(ended, "response", None)
         if part and file.is_empty and not (file.is_direct or _is_complete(part)):
             # What is shown only when it is whole has not been; what broke it off is what is told.
             with suppress(ContextopsError):
                 writer.write_text(text_of_choice(_first(part)))
-        if file.leave():
-            printer.note(f"what came of the answer is in {file.part}")
+        if file.abandon():
+            printer.note(f"what came of the answer is in {file.part_path}")
         raise
 
 
