@@ -323,7 +323,7 @@ complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -
 complete -c contextops -n "__contextops_in 'chat repl'" -l max-tokens -r -f -d 'Stop each answer after N tokens'
 complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
 complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -a '(__contextops_sessions)' -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
-complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts after each answer, on stderr'
+complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts on stderr after each answer'
 complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Show on stderr what the model thinks first'
 complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Render no Markdown on a terminal'
 complete -c contextops -n "__contextops_in 'chat repl'" -l raw -d 'Give a terminal the text unchanged, control codes too'
