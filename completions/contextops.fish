@@ -199,7 +199,7 @@ function __contextops_with_value
         case 'chat send'
             printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --template --var --encoding --extract-lang --schema --tools --tool-choice --output -o
         case 'chat repl'
-            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --session
+            printf '%s\n' --model -m --system -s --session --temperature -t --max-tokens --param
         case 'models check'
             printf '%s\n' --max-latency --jobs -j --wait --format
         case 'config check'
@@ -274,9 +274,9 @@ complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Retry at m
 complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
 
 complete -c contextops -n "__contextops_in ''" -a chat -d 'Ask a model'
-complete -c contextops -n "__contextops_in ''" -a models -d 'See what the server offers'
-complete -c contextops -n "__contextops_in ''" -a session -d 'See and throw away the conversations that are kept'
-complete -c contextops -n "__contextops_in ''" -a config -d 'See and change the settings'
+complete -c contextops -n "__contextops_in ''" -a models -d 'List the models of the server and check them'
+complete -c contextops -n "__contextops_in ''" -a session -d 'List, show and delete saved conversations'
+complete -c contextops -n "__contextops_in ''" -a config -d 'Show and change the settings'
 complete -c contextops -n "__contextops_in ''" -a api -d 'Call any endpoint of the server'
 complete -c contextops -n "__contextops_in ''" -a serve -d 'Run the demo model as a local server, until Ctrl-C'
 complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
@@ -284,7 +284,7 @@ complete -c contextops -n "__contextops_in ''" -a help -d 'Explain exit-codes, t
 complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the version'
 
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
-complete -c contextops -n "__contextops_in chat" -a repl -d 'Have a conversation'
+complete -c contextops -n "__contextops_in chat" -a repl -d 'Start a conversation'
 
 complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -a '(__contextops_models)' -d 'The model to ask [the only one offered]'
 complete -c contextops -n "__contextops_in 'chat send'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
@@ -317,24 +317,24 @@ complete -c contextops -n "__contextops_in 'chat send'" -l curl -d 'With --dry-r
 complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'chat send'" -l jsonl -d 'Print one JSON object a line'
 
-complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -a '(__contextops_models)' -d 'The model to ask [the only one offered]'
-complete -c contextops -n "__contextops_in 'chat repl'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
-complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -f -d 'How random; 0 is the least'
+complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -a '(__contextops_models)' -d 'Model to ask [the only one offered]'
+complete -c contextops -n "__contextops_in 'chat repl'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'System message, or @FILE'
+complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -a '(__contextops_sessions)' -d 'Continue and save conversation NAME; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -f -d 'Sampling temperature'
 complete -c contextops -n "__contextops_in 'chat repl'" -l max-tokens -r -f -d 'Stop each answer after N tokens'
-complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
-complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -a '(__contextops_sessions)' -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Set any other parameter of the API, e.g. top_p=0.9; repeatable'
 complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts on stderr after each answer'
-complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Show on stderr what the model thinks first'
-complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Render no Markdown on a terminal'
-complete -c contextops -n "__contextops_in 'chat repl'" -l raw -d 'Give a terminal the text unchanged, control codes too'
-complete -c contextops -n "__contextops_in 'chat repl'" -l fail-fast -d 'Not at a terminal: end with the first turn that fails'
+complete -c contextops -n "__contextops_in 'chat repl'" -l fail-fast -d 'End with the first turn that fails, unless on a terminal'
+complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Print reasoning text on stderr'
+complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Do not render Markdown on a terminal'
+complete -c contextops -n "__contextops_in 'chat repl'" -l raw -d 'Print the text unchanged on a terminal, control characters included'
 complete -c contextops -n "__contextops_in 'chat repl'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
 complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'
 
 complete -c contextops -n "__contextops_in 'models list' 1+" -f -a '(__contextops_models)'
-complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Have the server ask its providers again first'
+complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Ask the providers again first'
 complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
 
@@ -344,7 +344,7 @@ complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f 
 complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe so many at a time'
 complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Ask again until it is so, at most for so long; a refused key ends it'
 complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Have the server ask its providers again first'
-complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'models check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations'
@@ -380,17 +380,17 @@ complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contexto
 complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
 complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
 
-complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write an XML file that CI servers draw, or annotations of GitHub Actions'
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'
-complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Send this body; from a file with \'@\', from standard input with \'-\''
+complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Request body; \'@\' reads it from a file, \'-\' from standard input'
 complete -c contextops -n "__contextops_in api" -l form -s F -r -f -a '(__contextops_form)' -d 'Upload a file, or send a field as NAME=VALUE; may be given again'
-complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the answer\'s status and headers first'
+complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the response\'s status and headers before its body'
 
-complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Listen there; 0.0.0.0 is the whole network'
-complete -c contextops -n "__contextops_in serve" -l port -r -f -d '0 picks a free one'
-complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'A GGUF file in place of the demo model [CONTEXTOPS_LOCAL_MODEL]'
+complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Address to listen on; 0.0.0.0 means all networks'
+complete -c contextops -n "__contextops_in serve" -l port -r -f -d 'Port to listen on; 0 picks a free one'
+complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'GGUF file to use instead of the demo model [CONTEXTOPS_LOCAL_MODEL]'
 
 complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
 

@@ -70,13 +70,13 @@ def test_what_needs_no_server_loads_nothing_heavy(argv):
 @pytest.mark.parametrize(
     ("argv", "own"),
     [
-        (["--help"], ["context", "options"]),
-        (["--version"], ["context", "options"]),
-        (["config", "path"], ["config", "context", "options"]),
-        (["completion", "bash"], ["completion", "context", "options"]),
-        (["chat", "--help"], ["chat", "context", "options"]),
-        (["chat", "send", "--help"], ["chat", "chat_send", "context", "options"]),
-        (["help", "exit-codes"], ["help", "context", "options"]),
+        (["--help"], ["context", "options", "parser"]),
+        (["--version"], ["context", "options", "parser"]),
+        (["config", "path"], ["config", "context", "options", "parser"]),
+        (["completion", "bash"], ["completion", "context", "options", "parser"]),
+        (["chat", "--help"], ["chat", "context", "options", "parser"]),
+        (["chat", "send", "--help"], ["chat", "chat_send", "context", "options", "parser"]),
+        (["help", "exit-codes"], ["help", "context", "options", "parser"]),
     ],
     ids=str,
 )

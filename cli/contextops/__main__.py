@@ -1,4 +1,4 @@
-"""Run the command: ``python -m contextops``, and the installed ``contextops``."""
+"""Entry point of ``python -m contextops`` and of the installed ``contextops``."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import gc
 
 
 def main() -> None:
-    """Run the command line and end as the status says, by a signal where one ended the work."""
-    # Loading modules makes 100,000 objects and no garbage: looking for some took 5 % of a start.
+    """Run the command line and end the process with its status."""
+    # Loading modules makes 100,000 objects and no garbage; collecting took 5 % of a start.
     gc.set_threshold(500_000)
     try:
         from contextops.app import run
 
         status = run()
     except KeyboardInterrupt:
-        # Before the command line was there to take it.
+        # The signal came before ``run`` could handle it.
         status = 130
     end(status)
 
 
 def end(status: int) -> None:
-    """Leave with ``status``; above 128 die by its signal, as shells and make expect."""
+    """End the process with ``status``; above 128, by the signal that it stands for.
+
+    Shells and make stop a script only if the process really died of the signal.
+    """
     import signal
     import sys
 

@@ -1,4 +1,4 @@
-"""The command line: its groups, and the one boundary where failures become statuses."""
+"""The root command, and the one boundary where errors become exit statuses."""
 
 import io
 import signal
@@ -11,15 +11,15 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from contextops import __version__
-from contextops.commands import SUMMARIES, Loading
+from contextops.commands import SUMMARIES, LazyGroup
 from contextops.commands.context import Context
 from contextops.commands.options import PROFILE
 from contextops.errors import INTERNAL, ContextopsError, SignalInterrupt, UsageError
 from contextops.output import Printer
 
 
-class Root(Loading):
-    """The top of the command tree; all that fails below passes its boundary.
+class Root(LazyGroup):
+    """The top of the command tree; every error below it passes its boundary.
 
     ``typer.testing.CliRunner`` passes it too, so that tests see the real statuses.
     """
@@ -30,10 +30,10 @@ class Root(Loading):
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
-        """Parse the flags before the subcommand."""
-        runtime = Context()
-        with _boundary(runtime):
-            return super().make_context(info_name, args, parent, **{"obj": runtime, **extra})
+        """Parse the options before the subcommand."""
+        context = Context()
+        with _boundary(context):
+            return super().make_context(info_name, args, parent, **{"obj": context, **extra})
 
     def invoke(self, ctx: Any) -> Any:
         """Parse the subcommand and run it."""
@@ -45,45 +45,39 @@ class Root(Loading):
 
 
 @contextmanager
-def _boundary(runtime: Context) -> Iterator[None]:
-    """Turn what was raised into a line on stderr and a status; the only place that does."""
+def _boundary(context: Context) -> Iterator[None]:
+    """Print an error as one line and exit with its status; no other place does."""
     try:
         yield
-    except SignalInterrupt as death:
-        raise typer.Exit(death.status) from None
+    except SignalInterrupt as interrupt:
+        raise typer.Exit(interrupt.status) from None
     except Exception as error:
         if isinstance(error, (typer.Exit, typer.Abort)):
             raise
-        raise typer.Exit(_reported(error, runtime.printer)) from None
+        raise typer.Exit(_report(error, context.printer)) from None
 
 
-def _is_parsers(error: Exception) -> bool:
-    """Tell a usage error, whose form is Typer's; its base class is public in none of 0.26-0.28."""
-    return getattr(error, "exit_code", None) == UsageError.status
-
-
-def _reported(error: Exception, printer: Printer) -> int:
-    if _is_parsers(error):
-        printer.parser_error(_as_typer_tells(error))
-        return UsageError.status
+def _report(error: Exception, printer: Printer) -> int:
+    """Print an error and return its status."""
     if isinstance(error, ContextopsError):
         printer.error(error)
         return error.status
-    printer.internal_error(_where(error))
+    # Typer's own usage errors; their base class is public in none of 0.26 to 0.28.
+    if getattr(error, "exit_code", None) == UsageError.status:
+        text = io.StringIO()
+        error.show(file=text)  # type: ignore[attr-defined]
+        printer.parser_error(text.getvalue())
+        return UsageError.status
+    printer.internal_error(_location(error))
     return INTERNAL
 
 
-def _as_typer_tells(error: Any) -> str:
-    told = io.StringIO()
-    error.show(file=told)
-    return told.getvalue()
-
-
-def _where(bug: Exception) -> str:
-    """Name the kind of a bug and its place in our code; its text could hold a key."""
+def _location(bug: Exception) -> str:
+    """Return the kind of a bug and its place in this package; its text could hold a key."""
     frames = traceback.extract_tb(bug.__traceback__)
-    ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
-    frame = (ours or frames)[-1]
+    package = Path(__file__).parent
+    own = [frame for frame in frames if package in Path(frame.filename).parents]
+    frame = (own or frames)[-1]
     return f"{type(bug).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
@@ -96,7 +90,7 @@ def _print_version(ctx: typer.Context, value: bool) -> None:
 app = typer.Typer(
     name="contextops",
     cls=Root,
-    # Plain help that greps, no Rich on the way, no locals (keys!) in a traceback.
+    # Plain help that can be grepped, no import of Rich, no locals (keys!) in a traceback.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -117,24 +111,24 @@ def contextops(
 
     \b
     contextops chat send --local "Why is the sky blue?"     try it without a server
-    contextops config set base_url https://ai.example.com   name yours
+    contextops config set base_url https://ai.example.com   set your server
     git diff | contextops chat send "review this"           use it in a pipe
     """
 
 
 def run() -> int:
-    """Run the command line of this process and give its exit status."""
+    """Run the command line of this process and return its exit status."""
     for name in ("SIGTERM", "SIGHUP"):
-        _die_tidily(name)
+        _raise_on_signal(name)
     try:
         app(prog_name="contextops")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else INTERNAL
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else INTERNAL
     return 0
 
 
-def _die_tidily(name: str) -> None:
-    """Let a signal unwind the stack, unless it is to be ignored (nohup)."""
+def _raise_on_signal(name: str) -> None:
+    """Let a signal unwind the stack, unless it is ignored (nohup)."""
     signum = getattr(signal, name, None)
     if signum is None or signal.getsignal(signum) is signal.SIG_IGN:
         return

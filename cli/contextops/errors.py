@@ -1,7 +1,7 @@
-"""What can go wrong on purpose, and the exit status that tells it.
+"""Every failure that is not a bug, with the exit status that reports it.
 
-The numbers are frozen: scripts read them. Where curl has one, it is curl's, else gh's.
-A death by a signal is no failure: see ``SignalInterrupt``.
+The numbers are frozen: scripts read them. Where curl has one, it is curl's, else gh's. Death by a
+signal is not an error: see ``SignalInterrupt``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any, ClassVar
 
 OK = 0
 INTERNAL = 1
-"""A bug of ours."""
+"""A bug in this program."""
 
 
-class _Partial(BaseException):
-    """Something that ends an answer before it is whole, and has the part that came."""
+class _WithResponse(BaseException):
+    """An exception that ends an answer early and carries the part that arrived."""
 
     _make: Callable[[], dict[str, Any]] | None = None
     _made: dict[str, Any] | None = None
 
-    def keep(self, make: Callable[[], dict[str, Any]]) -> None:
-        """Keep the part; it is made when it is asked for: 64 MB are not decoded for nobody."""
+    def set_response(self, make: Callable[[], dict[str, Any]]) -> None:
+        """Set how the part is made; that is done when asked for, since it may be 64 MB."""
         self._make = make
 
     @property
     def response(self) -> dict[str, Any] | None:
-        """Give the part of an answer that had come, as a ``chat.completion`` object."""
+        """The part of an answer that arrived, as a ``chat.completion`` object."""
         if self._make is not None:
             self._made, self._make = self._make(), None
         return self._made
@@ -37,16 +37,18 @@ class _Partial(BaseException):
         self._made, self._make = response, None
 
 
-class ContextopsError(_Partial, Exception):
-    """Say in one line what failed, why, and what to do next.
+class ContextopsError(_WithResponse, Exception):
+    """The base of all errors: what failed, why, and what to do next, in one line.
 
-    ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any may hold text of a
-    server's, which the printer cuts and sanitizes. ``response`` is the part of an answer that
-    had come, in the shape of a ``chat.completion`` object.
+    ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any of them may hold text
+    from a server, which the printer cuts and sanitizes. ``response`` is the part of an answer that
+    arrived, as a ``chat.completion`` object.
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
+    when: ClassVar[str]
+    """When this status is the exit status, for ``help exit-codes``."""
 
     def __init__(
         self,
@@ -68,122 +70,137 @@ class ContextopsError(_Partial, Exception):
 
     @property
     def message(self) -> str:
-        """Join what, why and remedy as ``WHAT: WHY; REMEDY``."""
-        return "; ".join(part for part in (self.told, self.remedy) if part)
+        """The whole line: ``WHAT: WHY; REMEDY``."""
+        return "; ".join(part for part in (self.summary, self.remedy) if part)
 
     @property
-    def told(self) -> str:
-        """Join what and why, for who is not to do anything about it."""
+    def summary(self) -> str:
+        """What failed and why, for a line that needs no remedy: ``WHAT: WHY``."""
         return ": ".join(part for part in (self.what, self.why) if part)
 
 
 def reason(error: OSError | ValueError) -> str:
-    """Give the system's reason as the ``why`` of a failure: it begins with a capital there."""
+    """Return the system's reason for an error, in lower case as a ``why`` is written."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text[:1].lower() + text[1:]
 
 
 class UsageError(ContextopsError):
-    """Report flags or arguments that cannot be meant."""
+    """Flags or arguments that cannot be used together or at all."""
 
     status, code = 2, "usage"
+    when = "bad flag or argument, flags that exclude each other, no prompt"
 
 
 class ConfigError(ContextopsError):
-    """Report settings that cannot be used."""
+    """Settings that cannot be used."""
 
     status, code = 3, "config"
+    when = "broken or unsafe settings, unknown profile, no model chosen, port taken"
 
 
 class AuthError(ContextopsError):
-    """Report a missing key, or one that the server refuses."""
+    """A missing key, or one that the server refuses."""
 
     status, code = 4, "auth"
+    when = "no key, or 401 or 403 of the server itself"
 
 
 class ModelNotFoundError(ContextopsError):
-    """Report a model that the server does not offer."""
+    """A model that the server does not offer."""
 
     status, code = 5, "model_not_found"
+    when = "the server does not offer the model; models check finds one missing"
 
 
 class UnreachableError(ContextopsError):
-    """Report that nobody answered."""
+    """A server that did not answer."""
 
     status, code = 7, "unreachable"
+    when = "name, refused, no route, proxy, closed before any answer"
 
 
 class BadResponseError(ContextopsError):
-    """Report an answer that is not of this API."""
+    """A response that is not one of this API."""
 
     status, code = 8, "bad_response"
+    when = "not HTTP, a web page, not JSON, wrong shape, redirect, unknown path"
 
 
 class NoMatchError(ContextopsError):
-    """Report an answer that is not of the form asked for."""
+    """An answer that does not match what was asked for."""
 
     status, code = 12, "no_match"
+    when = "the answer does not match what was asked for"
 
 
 class TruncatedError(ContextopsError):
-    """Report an answer that is not complete."""
+    """An answer that is not complete."""
 
     status, code = 18, "truncated"
+    when = "the answer ended incomplete, or at a limit that you did not set"
 
 
 class RejectedError(ContextopsError):
-    """Report a request that the server will not have."""
+    """A request that the server rejects."""
 
     status, code = 22, "rejected"
+    when = "any other 4xx"
 
 
 class OutputError(ContextopsError):
-    """Report that what we have cannot be written."""
+    """Output that cannot be written."""
 
     status, code = 23, "output"
+    when = "stdout or an output file cannot be written"
 
 
 class InputError(ContextopsError):
-    """Report that what we were given cannot be read."""
+    """Input that cannot be read."""
 
     status, code = 26, "input"
+    when = "a file or standard input is unreadable, not UTF-8, or too large"
 
 
 class TimedOutError(ContextopsError):
-    """Report that a limit in time ran out."""
+    """A time limit that ran out."""
 
     status, code = 28, "timeout"
+    when = "connecting, first token, silence, or the whole"
 
 
 class RateLimitedError(ContextopsError):
-    """Report a 429 that outlived the retries."""
+    """A 429 that outlasted the retries."""
 
     status, code = 29, "rate_limited"
+    when = "429 after the retries"
 
 
 class ServerError(ContextopsError):
-    """Report that the server, or its provider, broke."""
+    """A failure of the server or its provider."""
 
     status, code = 50, "server_error"
+    when = "5xx after the retries, an error in the stream, a provider's failure"
 
 
 class TlsError(ContextopsError):
-    """Report a certificate or a handshake that failed."""
+    """A certificate or handshake that failed."""
 
     status, code = 60, "tls"
+    when = "certificate or handshake"
 
 
 class TooLargeError(ContextopsError):
-    """Report that a limit in size was hit."""
+    """A size limit that was hit."""
 
     status, code = 63, "too_large"
+    when = "a size limit was hit"
 
 
-class SignalInterrupt(_Partial):
-    """End the process by ``signum``, once what there is has been kept.
+class SignalInterrupt(_WithResponse):
+    """A signal that ends the process once what there is has been saved.
 
-    Not an ``Exception``: nothing that handles failures may swallow it. ``response`` is the part of
-    an answer that had come, as with a failure.
+    Not an ``Exception``: no handler of errors may swallow it.
     """
 
     def __init__(self, signum: signal.Signals) -> None:
@@ -192,5 +209,5 @@ class SignalInterrupt(_Partial):
 
     @property
     def status(self) -> int:
-        """Give the status that a shell shows for a death by this signal."""
+        """The status that a shell reports for death by this signal."""
         return 128 + self.signum

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from contextops.errors import UsageError
+
 Group = Literal["prompt", "answer", "output", "conversation", "connection", "general"]
 """The section of a command's help in which an option stands."""
 
@@ -45,3 +47,22 @@ class Argument:
     metavar: str
     help: str
     choices: tuple[str, ...] = ()
+
+
+def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
+    """Raise ``UsageError`` for two options that exclude each other.
+
+    Each of a pair is whether it was typed, and its name.
+    """
+    for first, first_name, second, second_name in pairs:
+        if first and second:
+            raise UsageError(
+                f"{first_name} and {second_name} exclude each other", remedy="leave one out"
+            )
+
+
+def need(*pairs: tuple[bool, str, bool, str]) -> None:
+    """Raise ``UsageError`` for an option without the one that it needs."""
+    for first, first_name, second, second_name in pairs:
+        if first and not second:
+            raise UsageError(f"{first_name} goes with {second_name}", remedy=f"add {second_name}")

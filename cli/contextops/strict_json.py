@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it: strict where it is read, harmless where it is shown."""
+"""JSON by RFC 8259: strict when it is read, safe for a terminal when it is written."""
 
 from __future__ import annotations
 
@@ -10,105 +10,117 @@ from typing import Any
 
 _LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATES = "[\ud800-\udfff]"
-# What may not reach a terminal raw (DEL, C1, bidi overrides and isolates), and the two line ends
-# of Unicode that would break one object a line for readers that split on them.
-_UNSHOWABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_SPACE = " \t\r\n"
-# Characters beyond which a text is encoded in pieces, and items up to which one is looked for.
-_LONG = 1 << 18
-_FEW = 100
-# Shallow enough for whoever walks a value with a function that calls itself.
-_DEEPEST = 200
+# Characters that a terminal would obey (DEL, C1, bidi overrides and isolates), and the two line
+# ends of Unicode that break JSON lines for readers that split at them.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_WHITE_SPACE = " \t\r\n"
+# A string longer than this is encoded in parts of this many characters.
+_BLOCK = 1 << 18
+# A list longer than this is encoded in slices of this many items, without looking at each.
+_SLICE = 100
+# Functions that walk a value call themselves once a level, and Python allows 1,000 levels.
+_MAX_DEPTH = 200
 
 
 def loads(text: str | bytes) -> Any:
-    """Read one JSON value; a BOM before it is allowed.
+    """Parse one JSON value; a byte order mark before it is allowed.
 
-    Lone surrogates become U+FFFD. Raises ``ValueError`` for everything else that RFC 8259 does
-    not have or that Python cannot hold: NaN, 1e400, a number of 5,000 digits, 100,000 levels.
+    Lone surrogates become U+FFFD.
+
+    Raises:
+        ValueError: the text is not JSON by RFC 8259, or Python cannot hold the value: NaN, 1e400,
+            a number of 5,000 digits, more than 200 levels of nesting.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8")
-    text = text.removeprefix("\ufeff").strip(_SPACE)
+    text = text.removeprefix("\ufeff").strip(_WHITE_SPACE)
     try:
         value, end = _DECODER.raw_decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
     if end != len(text):
-        raise ValueError(f"more follows after the value, from character {end} on")
-    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(value, _DEEPEST):
+        raise ValueError(f"unexpected text after the value, at character {end}")
+    if text.count("[") + text.count("{") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
         raise ValueError("nested too deep")
-    return _without_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value
+    return _replace_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value
 
 
 def dumps(value: Any, *, indent: bool = False) -> str:
-    """Write one JSON value on one line, or indented, without a character a terminal obeys."""
+    """Encode a value on one line, or indented by two spaces.
+
+    Every character that a terminal would obey is escaped. Raises ``ValueError`` for NaN and
+    infinity.
+    """
     layout: dict[str, Any] = {"indent": 2} if indent else {"separators": (",", ":")}
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, **layout)
-    return _UNSHOWABLE.sub(_escape, text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def encoded(value: Any) -> Iterator[bytes]:
-    """Give in blocks what ``dumps`` gives: a text of 64 MB, or 100,000 models, are not copied."""
+def iterencode(value: Any) -> Iterator[bytes]:
+    """Yield the UTF-8 of ``dumps(value)`` in blocks of about 256 KB.
+
+    A text of 64 MB, or a list of 100,000 models, is not copied.
+    """
     block = bytearray()
     for piece in _pieces(value):
         block += piece.encode()
-        if len(block) > _LONG:
+        if len(block) > _BLOCK:
             yield bytes(block)
             block.clear()
     yield bytes(block)
 
 
-class Written(list[Any]):
-    """A JSON array that grows at its end, with the JSON of what will not change any more.
+class EncodedList(list[Any]):
+    """A list that caches the JSON of its first items, for ``iterencode``.
 
-    A conversation sends all that was said with every turn, and to write 2,000 messages takes 5 ms.
+    Every turn of a conversation sends all messages before it, and encoding 2,000 messages takes
+    5 ms.
     """
 
-    __slots__ = ("_inside", "_settled")
+    __slots__ = ("_cache", "_cached")
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
         super().__init__(items)
-        self._inside = ""
-        self._settled = 0
+        self._cache = ""
+        self._cached = 0
 
-    def settle(self) -> None:
-        """Write what is in it now; from here on it may only grow, or shrink to this."""
-        new = map(dumps, self[self._settled :])
-        self._inside = ",".join(filter(None, [self._inside, *new]))
-        self._settled = len(self)
+    def encode_items(self) -> None:
+        """Encode and cache all items; they must not change or be removed afterwards."""
+        new = map(dumps, self[self._cached :])
+        self._cache = ",".join(filter(None, [self._cache, *new]))
+        self._cached = len(self)
 
     def pieces(self) -> Iterator[str]:
-        """Give its JSON, that of a long text in parts."""
+        """Yield the JSON of the list, long texts in parts."""
         yield "["
-        for start in range(0, len(self._inside), _LONG):
-            yield self._inside[start : start + _LONG]
-        for place in range(self._settled, len(self)):
-            if place:
+        for start in range(0, len(self._cache), _BLOCK):
+            yield self._cache[start : start + _BLOCK]
+        for index in range(self._cached, len(self)):
+            if index:
                 yield ","
-            yield from _pieces(self[place])
+            yield from _pieces(self[index])
         yield "]"
 
 
 def without_surrogates(text: str) -> str:
-    """Replace each half of a broken pair by U+FFFD: such text has no UTF-8."""
+    """Replace each lone surrogate, which UTF-8 cannot encode, by U+FFFD."""
     return re.sub(_SURROGATES, "\ufffd", text)
 
 
 def _pieces(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and len(value) > _LONG:
+    if isinstance(value, str) and len(value) > _BLOCK:
         yield '"'
-        for start in range(0, len(value), _LONG):
-            yield dumps(value[start : start + _LONG])[1:-1]
+        for start in range(0, len(value), _BLOCK):
+            yield dumps(value[start : start + _BLOCK])[1:-1]
         yield '"'
-    elif isinstance(value, dict) and 0 < len(value) <= _FEW:
+    elif isinstance(value, dict) and 0 < len(value) <= _SLICE:
         before = "{"
         for name, item in value.items():
             yield f"{before}{dumps(name)}:"
             yield from _pieces(item)
             before = ","
         yield "}"
-    elif isinstance(value, Written):
+    elif isinstance(value, EncodedList):
         yield from value.pieces()
     elif isinstance(value, list) and value:
         yield from _pieces_of_list(value)
@@ -118,53 +130,52 @@ def _pieces(value: Any) -> Iterator[str]:
 
 def _pieces_of_list(items: list[Any]) -> Iterator[str]:
     before = "["
-    if len(items) <= _FEW:
+    if len(items) <= _SLICE:
         for item in items:
             yield before
             yield from _pieces(item)
             before = ","
     else:
-        for start in range(0, len(items), _FEW):
-            yield before + dumps(items[start : start + _FEW])[1:-1]
+        for start in range(0, len(items), _SLICE):
+            yield before + dumps(items[start : start + _SLICE])[1:-1]
             before = ","
     yield "]"
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
+    """Return whether arrays and objects are nested in more than so many levels."""
     layer = [value]
     for _ in range(levels):
-        nested = [node for node in layer if isinstance(node, (dict, list))]
-        if not nested:
+        containers = [node for node in layer if isinstance(node, (dict, list))]
+        if not containers:
             return False
         layer = [
-            item for node in nested for item in (node.values() if isinstance(node, dict) else node)
+            item
+            for node in containers
+            for item in (node.values() if isinstance(node, dict) else node)
         ]
     return any(isinstance(node, (dict, list)) for node in layer)
 
 
-def _without_surrogates(value: Any) -> Any:
+def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
+        return [_replace_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+        return {without_surrogates(k): _replace_surrogates(v) for k, v in value.items()}
     return value
 
 
-def _escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
-
-
-def _finite(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number out of range")
     return number
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+def _reject_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_float=_parse_float, parse_constant=_reject_constant)

@@ -425,7 +425,7 @@ def test_what_is_written_of_it_is_what_it_says(path):
     def ask(word, pieces):
         conversation.ask(word)
         said = conversation.messages()
-        body = b"".join(strict_json.encoded({"model": "m", "messages": said}))
+        body = b"".join(strict_json.iterencode({"model": "m", "messages": said}))
         assert json.loads(body) == {"model": "m", "messages": list(said)}
         with suppress(TruncatedError):
             for _ in conversation.recorded(pieces, "m"):

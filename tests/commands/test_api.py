@@ -1,4 +1,4 @@
-"""``contextops api``: any endpoint, under the contract of the others."""
+"""``contextops api``: any endpoint, with the statuses and streams of the other commands."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def exported(monkeypatch):
     return export
 
 
-def test_the_body_comes_out_as_it_came_in(run, serve, exported):
+def test_api_prints_body_unchanged(run, serve, exported):
     body = b'{"version" : "0.12.4",\n "x": "\xc3\xa9"}'
     server = exported(serve(lambda _: http(200, {"content-type": "application/json"}, body)))
-    told = run("api", "GET", "/api/version")
-    assert (told.status, told.stdout_bytes, told.stderr) == (0, body, "")
+    result = run("api", "GET", "/api/version")
+    assert (result.status, result.stdout_bytes, result.stderr) == (0, body, "")
     assert server.request.target == "/api/version"
     assert server.request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_path_without_a_slash_is_below_the_api(run, serve, exported):
+def test_api_path_without_slash_is_relative_to_api(run, serve, exported):
     server = exported(serve(OpenWebUI()))
     assert run("api", "get", "models?refresh=true").status == 0
     assert server.request.target == "/api/models?refresh=true"
@@ -40,7 +40,7 @@ def test_a_path_without_a_slash_is_below_the_api(run, serve, exported):
         (["-d", "@body.json"], None, b'{"from": "file"}'),
     ],
 )
-def test_a_body_from_words_stdin_or_a_file(
+def test_api_sends_body_from_argument_stdin_or_file(
     run, serve, exported, tmp_path, monkeypatch, argv, stdin, sent
 ):
     monkeypatch.chdir(tmp_path)
@@ -51,47 +51,47 @@ def test_a_body_from_words_stdin_or_a_file(
     assert server.request.headers["content-type"] == "application/json"
 
 
-def test_a_file_is_uploaded_under_its_own_name(run, serve, exported, tmp_path):
+def test_api_uploads_file_under_its_own_name(run, serve, exported, tmp_path):
     notes = tmp_path / "notes ü.txt"
     notes.write_bytes(b"\x00\xffhello")
     server = exported(serve(lambda _: json_answer({"id": "f1"})))
-    told = run("api", "POST", "/api/v1/files/", "-F", f"file=@{notes}", "-F", "kind=note")
-    assert told.status == 0
+    result = run("api", "POST", "/api/v1/files/", "-F", f"file=@{notes}", "-F", "kind=note")
+    assert result.status == 0
     assert server.request.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b"\x00\xffhello" in server.request.body
     assert b'name="file"; filename="notes' in server.request.body
     assert b'name="kind"\r\n\r\nnote' in server.request.body
 
 
-def test_include_shows_status_and_headers_before_the_body(run, serve, exported):
+def test_api_include_prints_status_and_headers_before_body(run, serve, exported):
     exported(serve(lambda _: http(200, {"x-request-id": "r1"}, b"body")))
-    told = run("api", "GET", "/x", "-i")
-    head, _, body = told.stdout.partition("\n\n")
+    result = run("api", "GET", "/x", "-i")
+    head, _, body = result.stdout.partition("\n\n")
     assert head.splitlines()[0] == "HTTP 200 OK"
     assert "x-request-id: r1" in head
     assert body == "body"
 
 
-def test_include_shows_the_body_of_a_refusal_too(run, serve, exported):
+def test_api_include_prints_body_of_error_response(run, serve, exported):
     exported(serve(lambda _: detail("teapot", 418)))
-    told = run("api", "GET", "/x", "-i")
-    assert told.status == 22
-    assert told.stdout.startswith("HTTP 418 ")
-    assert told.stdout.endswith('\n\n{"detail":"teapot"}')
+    result = run("api", "GET", "/x", "-i")
+    assert result.status == 22
+    assert result.stdout.startswith("HTTP 418 ")
+    assert result.stdout.endswith('\n\n{"detail":"teapot"}')
 
 
-def test_a_refusal_leaves_stdout_empty(run, serve, exported):
+def test_api_error_response_leaves_stdout_empty(run, serve, exported):
     exported(serve(lambda _: detail("no", 403)))
-    told = run("api", "DELETE", "/x")
-    assert (told.status, told.stdout) == (4, "")
+    result = run("api", "DELETE", "/x")
+    assert (result.status, result.stdout) == (4, "")
 
 
-def test_a_web_page_is_an_unknown_path_unless_one_is_wanted(run, serve, exported):
+def test_api_web_page_is_status_8_unless_html_is_accepted(run, serve, exported):
     exported(serve(OpenWebUI()))
     assert run("api", "GET", "/nope").status == 8
-    told = run("api", "GET", "/nope", "-H", "Accept: text/html")
-    assert told.status == 0
-    assert told.stdout.startswith("<!doctype html>")
+    result = run("api", "GET", "/nope", "-H", "Accept: text/html")
+    assert result.status == 0
+    assert result.stdout.startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize(
@@ -111,33 +111,33 @@ def test_a_web_page_is_an_unknown_path_unless_one_is_wanted(run, serve, exported
         (["GET", "\udcff"], 2),
     ],
 )
-def test_what_cannot_be_meant_is_not_sent(run, serve, exported, argv, status):
+def test_api_invalid_arguments_send_nothing(run, serve, exported, argv, status):
     server = exported(serve(OpenWebUI(), may_be_idle=True))
-    told = run("api", *argv)
-    assert (told.status, told.stdout) == (status, "")
+    result = run("api", *argv)
+    assert (result.status, result.stdout) == (status, "")
     assert server.requests == []
 
 
-def test_a_compressed_body_is_refused(run, serve, exported):
+def test_api_compressed_body_is_status_8(run, serve, exported):
     exported(serve(lambda _: http(200, {"content-encoding": "gzip"}, b"\x1f\x8b")))
-    told = run("api", "GET", "/x")
-    assert (told.status, told.stdout) == (8, "")
+    result = run("api", "GET", "/x")
+    assert (result.status, result.stdout) == (8, "")
 
 
-def test_a_providers_401_is_told_from_ones_own(run, serve, exported):
+def test_api_distinguishes_401_of_provider(run, serve, exported):
     exported(serve(OpenWebUI()))
     body = '{"model": "ctx-small", "messages": [{"role": "user", "content": "!401"}]}'
     assert run("api", "POST", "chat/completions", "-d", body).status == 50
 
 
-def test_an_unknown_model_is_told_the_known(run, serve, exported):
+def test_api_unknown_model_suggests_known_one(run, serve, exported):
     exported(serve(OpenWebUI()))
-    told = run("api", "POST", "chat/completions", "-d", '{"model": "ctx-smal", "messages": []}')
-    assert told.status == 5
-    assert "did you mean ctx-small" in told.stderr
+    result = run("api", "POST", "chat/completions", "-d", '{"model": "ctx-smal", "messages": []}')
+    assert result.status == 5
+    assert "did you mean ctx-small" in result.stderr
 
 
-def test_a_cut_body_is_status_18_with_what_came(run, serve, exported):
+def test_api_truncated_body_is_status_18_with_received_part(run, serve, exported):
     exported(serve(lambda _: http(200, {"content-length": "100"}, b"half of it")))
-    told = run("api", "GET", "/x")
-    assert (told.status, told.stdout) == (18, "half of it")
+    result = run("api", "GET", "/x")
+    assert (result.status, result.stdout) == (18, "half of it")

@@ -844,7 +844,7 @@ _UNREADABLE = (
     ("nested 100,000 deep", "[" * 100_000 + "]" * 100_000, "nested too deep"),
     ("nested 100,000 deep, not closed", "[" * 100_000, ""),
     ("a number of 5,000 digits", "1" * 5_000, "digits"),
-    ("NaN", "NaN", "NaN is no JSON"),
+    ("NaN", "NaN", "NaN is not JSON"),
     ("1e400", "1e400", "out of range"),
     ("not UTF-8", '"\xff"', "utf-8"),
     ("junk behind", "1} and more", ""),

@@ -10,14 +10,14 @@ import threading
 
 import xllamacpp
 
-from contextops.local import engine
+from contextops.local import default_model_file, model_id
 
 
 def main(port: int, key: str) -> None:
     """Serve until it is killed."""
     params = xllamacpp.CommonParams()
-    params.model.path = str(engine.default_model_file())
-    params.model_alias = {engine.model_id(engine.default_model_file())}
+    params.model.path = str(default_model_file())
+    params.model_alias = {model_id(default_model_file())}
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.api_keys = [key]

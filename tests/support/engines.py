@@ -1,6 +1,6 @@
-"""A package in the place of the embedded engine, because the real one cannot misbehave on demand.
+"""A fake of the embedded engine's package, because the real one cannot misbehave on demand.
 
-The child's program is the real one; only what it imports is not.
+The child runs the real program; only what it imports is a fake.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from contextops.errors import ConfigError
+from contextops.local import running_engine
 
 GGUF = b"GGUF" + bytes(28)
 
@@ -35,15 +38,15 @@ def log(line):
     print(line, file=sys.stderr, flush=True)
 
 
-def shown(value):
+def to_json(value):
     return vars(value) if isinstance(value, SimpleNamespace) else str(value)
 
 
 class Server:
     def __init__(self, params):
-        given = {name: shown(value) for name, value in vars(params).items()}
-        with open(os.environ["STAND_IN_NOTES"], "w") as notes:
-            json.dump({"pid": os.getpid(), **given}, notes)
+        parameters = {name: to_json(value) for name, value in vars(params).items()}
+        with open(os.environ["FAKE_ENGINE_RECORD"], "w") as record:
+            json.dump({"pid": os.getpid(), **parameters}, record)
         self.listening_address = f"http://127.0.0.1:{params.port}"
         load()
 
@@ -52,48 +55,57 @@ def load():
 """
 
 
-class StandIn:
-    """The package, a file that looks like weights, and what the last run was given."""
+class FakeEngine:
+    """The fake package, a file that looks like weights, and a record of the last run."""
 
     def __init__(self, folder: Path) -> None:
         self.weights = folder / "Tiny-1B.Q4_K_M.gguf"
         self.weights.write_bytes(GGUF)
-        self.notes = folder / "notes.json"
+        self.record = folder / "record.json"
         self._package = folder / "xllamacpp.py"
-        self.loads("pass")
+        self.load_with("pass")
 
-    def loads(self, body: str) -> None:
-        """Let it load by doing this; it has ``log(line)`` and some modules."""
+    def load_with(self, body: str) -> None:
+        """Set the code that runs when the model is loaded; it can call ``log(line)``."""
         self._package.write_text(_PACKAGE + textwrap.indent(textwrap.dedent(body), "    "))
 
-    def imports(self, text: str) -> None:
-        """Let this be all of the package."""
-        self._package.write_text(textwrap.dedent(text))
+    def replace_package(self, source: str) -> None:
+        """Replace the source of the whole package."""
+        self._package.write_text(textwrap.dedent(source))
 
     @property
-    def given(self) -> dict[str, Any]:
-        """Give the parameters of the last run, and its process."""
-        return dict(json.loads(self.notes.read_text()))
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the last run, and the id of its process."""
+        return dict(json.loads(self.record.read_text()))
 
-    def loading(self) -> int:
-        """Wait until it loads, and give its process."""
-        until(lambda: self.notes.exists() and self.notes.read_text().endswith("}"))
-        return int(self.given["pid"])
+    def wait_until_loading(self) -> int:
+        """Wait until the child loads the model, and return the id of its process."""
+        wait_until(lambda: self.record.exists() and self.record.read_text().endswith("}"))
+        return int(self.parameters["pid"])
 
 
-def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Put the package in the engine's place, for this process and its children."""
+def install_fake_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Create the fake in ``folder``, and let this process and its children import it."""
     folder.mkdir()
-    made = StandIn(folder)
+    fake = FakeEngine(folder)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setenv("STAND_IN_NOTES", str(made.notes))
-    return made
+    monkeypatch.setenv("FAKE_ENGINE_RECORD", str(fake.record))
+    return fake
+
+
+def start_error(weights: Path | None) -> ConfigError:
+    """Start the engine, which must fail with status 3 and one line, and return the error."""
+    with pytest.raises(ConfigError) as caught, running_engine(weights):
+        pytest.fail("the engine started")
+    assert caught.value.status == 3
+    assert "\n" not in caught.value.message
+    return caught.value
 
 
 @contextmanager
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a temporary folder of this test's own; pytest's is too long for a socket on macOS."""
+def temporary_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Set TMPDIR to an empty folder; the path of pytest's is too long for a socket on macOS."""
     root = None if os.name == "nt" else "/tmp"  # noqa: S108
     with tempfile.TemporaryDirectory(dir=root) as folder:
         monkeypatch.setenv("TMPDIR", folder)
@@ -101,16 +113,16 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-def until(happened: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for something, and fail when it does not happen."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
+def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until the condition is true, and fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.005)
 
 
-def runs(pid: int) -> bool:
-    """Tell whether a process is there, and is no zombie that nobody has buried yet."""
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and is not a zombie."""
     if Path("/proc/self/stat").exists():
         stat = Path(f"/proc/{pid}/stat")
         return stat.exists() and stat.read_text().rpartition(") ")[2][0] != "Z"

@@ -115,7 +115,7 @@ class Retrier:
         """Wait for the next attempt; not where that is one too many, or too long."""
         if attempt > self._retries or delay > retry.MAX_WAIT or not deadlines.allow(delay):
             return False
-        self._note(f"{failure.told}; trying again in {delay:.1f} s")
+        self._note(f"{failure.summary}; trying again in {delay:.1f} s")
         time.sleep(delay)
         return True
 

@@ -333,7 +333,7 @@ class Client:
         """Add what there is of an answer, once its first word has come."""
         if about["first_token_ms"] is not None:
             whole = {**about, "total_ms": _ms(deadlines.elapsed)}
-            ended.keep(lambda: answer.response(whole))
+            ended.set_response(lambda: answer.response(whole))
         return ended
 
     def _with_offer(self, failure: ModelNotFoundError, wanted: str) -> ModelNotFoundError:
@@ -542,7 +542,7 @@ class _Encoded:
         self._size = sum(map(len, self))
 
     def __iter__(self) -> Iterator[bytes]:
-        return strict_json.encoded(self._value)
+        return strict_json.iterencode(self._value)
 
     def __len__(self) -> int:
         return self._size

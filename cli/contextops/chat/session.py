@@ -234,7 +234,7 @@ class Conversation:
     ) -> None:
         self.path = path
         """Where it is kept; None where it is not."""
-        self._given = strict_json.Written(messages(load_records(path)) if path else given)
+        self._given = strict_json.EncodedList(messages(load_records(path)) if path else given)
         self.stands_alone = bool(given)
         """Whether it can be sent without a prompt: messages that were given are one."""
         self.is_answered = True
@@ -246,7 +246,7 @@ class Conversation:
         if system is not None and (typed_system or not theirs) and (theirs or [""])[-1] != system:
             if path is None:
                 said = {"role": "system", "content": system}
-                self._given = strict_json.Written([*([said] if system else []), *self._given])
+                self._given = strict_json.EncodedList([*([said] if system else []), *self._given])
                 self._unkept.append(said)
             else:
                 self.instruct(system)
@@ -267,13 +267,13 @@ class Conversation:
         self._take_back()
         said = {"role": "system", "content": system}
         others = [said for said in self._given if said["role"] != "system"]
-        self._given = strict_json.Written([said, *others] if system else others)
+        self._given = strict_json.EncodedList([said, *others] if system else others)
         self._unkept.append(said)
 
     def ask(self, content: Content) -> None:
         """Say what the user says now; what was asked before and never answered is dropped."""
         self._take_back()
-        self._given.settle()
+        self._given.encode_items()
         self.is_answered = False
         self._asked = [{"role": "user", "content": content}]
         self._given += self._asked
@@ -302,7 +302,7 @@ class Conversation:
         if not places:
             return None
         asked: Content = self._given[places[-1]]["content"]
-        self._given = strict_json.Written(self._given[: places[-1]])
+        self._given = strict_json.EncodedList(self._given[: places[-1]])
         self._note([{"role": "user", "content": asked, "undoes": True}])
         return asked
 

@@ -217,7 +217,7 @@ def poll_until_ok(
         left = last_start - clock()
         if left <= 0:
             break
-        tell(f"waiting: {failure.told}")
+        tell(f"waiting: {failure.summary}")
         sleep(min(left, max(pause, failure.retry_after or 0.0)))
         later = poll(end - clock())
         if clock() >= end and any(isinstance(each.failure, TimedOutError) for each in later):

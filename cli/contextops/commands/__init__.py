@@ -1,6 +1,6 @@
-"""The subcommands: each parses, calls and prints.
+"""The commands: options in, a use case called, a result rendered.
 
-A module is loaded when its command is named: together they cost a third of a start.
+A command's module is loaded when it is named: together they cost a third of a start.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,28 +9,28 @@ from typing import Any, ClassVar
 
 import typer
 
-from contextops.commands.options import Group
+from contextops.commands.parser import Group
 
 SUMMARIES = {
     "chat": "Ask a model.",
-    "models": "See what the server offers.",
-    "session": "See and throw away the conversations that are kept.",
-    "config": "See and change the settings.",
+    "models": "List the models of the server and check them.",
+    "session": "List, show and delete saved conversations.",
+    "config": "Show and change the settings.",
     "api": "Call any endpoint of the server.",
     "serve": "Run the demo model as a local server, until Ctrl-C.",
     "completion": "Print the completion script of a shell.",
     "help": "Explain exit-codes, the environment, or a command.",
 }
-"""What the help says of each, in the order in which a newcomer needs them."""
+"""The help of each, in the order in which a new user needs them."""
 
 SUMMARIES_OF_CHAT = {
     "send": "Send one prompt and print the answer as it comes.",
-    "repl": "Have a conversation.",
+    "repl": "Start a conversation.",
 }
 
 
 class Commands(Mapping[str, Any]):
-    """Give the command of a name; Typer takes it for the mapping that it makes of loaded ones."""
+    """Commands by name, loaded on first use, in place of Typer's mapping of loaded ones."""
 
     def __init__(self, names: Iterable[str], prefix: str = "") -> None:
         self._names = list(names)
@@ -38,7 +38,7 @@ class Commands(Mapping[str, Any]):
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        """Load it."""
+        """Return the command, loading its module the first time."""
         if name not in self._names:
             raise KeyError(name)
         if name not in self._loaded:
@@ -53,8 +53,11 @@ class Commands(Mapping[str, Any]):
         return len(self._names)
 
 
-class Loading(Group):
-    """A group whose commands are loaded when they are named, each from the module of its name."""
+class LazyGroup(Group):
+    """A group whose commands are loaded when they are named.
+
+    Each is in the module of its name, after ``prefix``.
+    """
 
     summaries: ClassVar[Mapping[str, str]]
     prefix: ClassVar = ""
@@ -63,6 +66,6 @@ class Loading(Group):
         super().__init__(*args, **{**attributes, "commands": Commands(self.summaries, self.prefix)})
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """Show what there is without loading it."""
+        """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.summaries.items()))

@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar
 import typer
 
 from contextops.chat import Conversation, session_path
-from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, Loading
+from contextops.commands import SUMMARIES, SUMMARIES_OF_CHAT, LazyGroup
 from contextops.commands.context import Context
-from contextops.commands.options import group
+from contextops.commands.parser import group
 from contextops.config import state_folder
 
 Model = Annotated[
@@ -47,7 +47,7 @@ Raw = Annotated[
 ]
 
 
-class _Chat(Loading):
+class _Chat(LazyGroup):
     """The two ways to ask: what the one needs is not loaded for the other."""
 
     summaries: ClassVar = SUMMARIES_OF_CHAT

@@ -39,9 +39,11 @@ from contextops.commands.chat import (
     conversation,
 )
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, AsJsonLines, OnlineCommand, alone, exclude, need
+from contextops.commands.options import AsJson, AsJsonLines
+from contextops.commands.parser import OnlineCommand, alone
 from contextops.config import Template
 from contextops.errors import ConfigError, UsageError
+from contextops.flags import exclude, need
 
 if TYPE_CHECKING:
     from contextops.chat import Schema
@@ -182,7 +184,8 @@ def send(
     Exits 0 only when the answer is complete; see 'contextops help exit-codes'.
     """
     runtime: Context = ctx.obj
-    runtime.plain, runtime.raw, runtime.reasoning = plain, raw, reasoning
+    runtime.display.plain, runtime.display.raw = plain, raw
+    runtime.display.reasoning = reasoning
     given = _Given(
         words or [], files or [], images or [], messages, variables or [], encoding, no_stdin
     )
@@ -205,8 +208,9 @@ def send(
         _check(given, wanted)
         typed = parse_params(param or [], {"temperature": temperature, "max_tokens": max_tokens})
         _require_once(typed, wanted)
-        runtime.keep(model=model, system=system, params=typed)
-        runtime.keep(session=session_name, template=template)
+        runtime.set_flags(
+            model=model, system=system, params=typed, session=session_name, template=template
+        )
         template_in_use = runtime.profile.template
         fields = _fields(given.variables, template_in_use)
         wanted = _with_schema_of(template_in_use, wanted)

@@ -1,13 +1,14 @@
-"""``contextops completion``: the scripts that make shells complete the command."""
+"""``contextops completion``: the scripts with which shells complete the command."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from contextops.commands.context import Context
-from contextops.commands.options import Command, alone
+from contextops.commands.options import command
+from contextops.commands.parser import Command, alone
+from contextops.flags import Argument
 
 app = alone()
 
@@ -15,18 +16,22 @@ _FILES = {"bash": "contextops.bash", "zsh": "_contextops", "fish": "contextops.f
 
 
 class Shell(StrEnum):
-    """The shells that we have a script for."""
+    """The shells for which there is a script."""
 
     bash = "bash"
     zsh = "zsh"
     fish = "fish"
 
 
-@app.command("completion", cls=Command)
-def completion(
-    ctx: typer.Context,
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CompletionOptions:
+    """The options of ``completion``."""
+
+    shell: Annotated[Shell, Argument("bash|zsh|fish", "The shell to print the script for.")]
+
+
+@command(app, "completion", Command)
+def completion(context: Context, options: CompletionOptions) -> None:
     """Print the completion script of a shell.
 
     \b
@@ -34,14 +39,12 @@ def completion(
     zsh:  contextops completion zsh > ~/.zfunc/_contextops         with ~/.zfunc in fpath
     fish: contextops completion fish > ~/.config/fish/completions/contextops.fish
     """
-    runtime: Context = ctx.obj
-    runtime.printer.write(_script(_FILES[shell]))
+    context.printer.write(_read_script(_FILES[options.shell]))
 
 
-def _script(name: str) -> bytes:
-    """Read a script beside the package, or from the checkout that the package is run from."""
+def _read_script(name: str) -> bytes:
+    """Return a script from the installed package, or from the checkout that it is run from."""
     package = Path(__file__).parents[1]
     installed = package / "completions" / name
-    return (
-        installed if installed.exists() else package.parents[1] / "completions" / name
-    ).read_bytes()
+    checkout = package.parents[1] / "completions" / name
+    return (installed if installed.exists() else checkout).read_bytes()

@@ -11,7 +11,8 @@ from contextops import strict_json
 from contextops.chat import STANDARD_INPUT, InputReader
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, AsReport, Command, OnlineCommand, exclude, group
+from contextops.commands.options import AsJson, AsReport, command
+from contextops.commands.parser import Command, OnlineCommand, group
 from contextops.config import (
     DEFAULT_PROFILE,
     HEADERS,
@@ -48,7 +49,8 @@ from contextops.config import (
 )
 from contextops.editor import editor_command
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
-from contextops.output import Finding, Printer, print_report, sanitize
+from contextops.flags import exclude
+from contextops.output import Finding, Printer, print_report, sanitize_text
 from contextops.secrets import is_secret_name, redact
 from contextops.suggest import did_you_mean
 
@@ -98,7 +100,7 @@ def set_values(
 
     def change(data: Data) -> None:
         if values:
-            profile = profile_to_change(runtime.typed, data, may_be_new=True)
+            profile = profile_to_change(runtime.flags, data, may_be_new=True)
         for keys, value in values.items():
             left = set_value(data, profile, keys, value)
             notes.extend(f"{keys[0]} takes the place of {name}" for name in left)
@@ -246,7 +248,7 @@ def _readable(key: str) -> Keys:
 
 
 def _sources(runtime: Context) -> SettingLayers:
-    sources = collect_layers(runtime.typed)
+    sources = collect_layers(runtime.flags)
     _note(runtime, sources.notes)
     for template in sources.file.templates:
         _note(runtime, unknown_keys_of_template(sources.file, template))
@@ -317,7 +319,7 @@ def unset_values(
     notes: list[str] = []
 
     def remove_whole_profile(data: Data) -> None:
-        name = runtime.typed["profile"]
+        name = runtime.flags["profile"]
         if remove_profile(data, name):
             notes.append(f"{name} was the default profile; now none is")
 
@@ -325,7 +327,7 @@ def unset_values(
         for key in keys or ():
             _remove(runtime, data, key)
 
-    if not keys and "profile" not in runtime.typed:
+    if not keys and "profile" not in runtime.flags:
         raise UsageError("nothing to unset", "", "name a KEY, or a profile with --profile NAME")
     made = change_config(remove_keys if keys else remove_whole_profile)
     _note(runtime, [*made, *notes])
@@ -339,13 +341,13 @@ def _remove(runtime: Context, data: Data, key: str) -> None:
     if key.startswith(f"{TEMPLATES}."):
         unset_template(data, _keys(key))
         return
-    profile = profile_to_change(runtime.typed, data, may_be_new=False)
+    profile = profile_to_change(runtime.flags, data, may_be_new=False)
     try:
         keys, wrong = split_key(key), None
     except ValueError as error:
         keys, wrong = (key,), error
     found = unset_value(data, profile, keys)
-    if not found and "profile" not in runtime.typed:
+    if not found and "profile" not in runtime.flags:
         found = unset_unknown(data, key)
     if wrong and not found:
         raise _no_such_key(key, wrong) from None
@@ -372,7 +374,7 @@ def use_profile(
 
 
 def _list_profiles(runtime: Context, *, as_json: bool) -> None:
-    addresses, used = profile_names(runtime.typed)
+    addresses, used = profile_names(runtime.flags)
     if as_json:
         runtime.printer.json(
             [
@@ -390,11 +392,10 @@ def _list_profiles(runtime: Context, *, as_json: bool) -> None:
         runtime.printer.lines(addresses)
 
 
-@app.command("path", cls=Command)
-def print_path(ctx: typer.Context) -> None:
+@command(app, "path", Command)
+def print_path(context: Context) -> None:
     """Print where the config file is, or would be."""
-    runtime: Context = ctx.obj
-    _print(runtime, str(config_path()))
+    _print(context, str(config_path()))
 
 
 @app.command("edit", cls=Command)
@@ -464,7 +465,7 @@ def _show_examined(
 
 def _print(runtime: Context, text: str) -> None:
     """Give a pipe the value as it was set, and a terminal nothing that it would obey."""
-    shown = sanitize(text) if runtime.printer.stdout_is_terminal else text
+    shown = sanitize_text(text) if runtime.printer.stdout_is_terminal else text
     runtime.printer.write_text(f"{shown}\n")
 
 

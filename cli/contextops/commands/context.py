@@ -1,71 +1,107 @@
-"""What the commands of one invocation share, made when it is first asked for."""
+"""What one invocation shares: the printer, the profile, the client; each made when first used."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from contextops.config import Profile, resolve
 from contextops.errors import ModelNotFoundError
-from contextops.output import Printer
+from contextops.flags import exclude
+from contextops.output import Format, Printer, Result
 
 if TYPE_CHECKING:
     from contextops.api import Client
     from contextops.local import Engine
 
 
-class Context:
-    """Hold what was typed, and turn it into a profile, a client and a printer.
+@dataclass
+class Display:
+    """How to print, as it was typed."""
 
-    ``typed`` has the flags' values by the name of their setting; the rest is how to print.
+    json: bool = False
+    json_lines: bool = False
+    report: str | None = None
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    plain: bool = False
+    raw: bool = False
+    reasoning: bool = False
+
+    @property
+    def format(self) -> Format:
+        """The form of a command's result; ``None`` for text or a table."""
+        if self.json:
+            return "json"
+        return "jsonl" if self.json_lines else self.report
+
+
+class Context:
+    """What the parts of one invocation share: what was typed, and what is made of it once.
+
+    ``flags`` has the typed values of settings by their name; ``display`` says how to print.
     """
 
     def __init__(self) -> None:
-        self.typed: dict[str, Any] = {}
-        self.color = "auto"
-        self.quiet = False
-        self.as_json = False
-        self.as_json_lines = False
-        self.plain = False
-        self.raw = False
-        self.reasoning = False
-        self.verbose = False
+        self.flags: dict[str, Any] = {}
+        self.display = Display()
         self._resources = ExitStack()
 
-    def keep(self, **settings: Any) -> None:
-        """Take what a command's own flags say of settings; None is not typed."""
-        self.typed |= {name: value for name, value in settings.items() if value is not None}
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run a command: with ``--jsonl`` an error is the last line of standard output."""
+        display = self.display
+        exclude((display.report is not None, "--format", display.json, "--json"))
+        if not display.json_lines:
+            yield
+            return
+        from contextops.chat import jsonl_errors
+
+        with jsonl_errors(self.printer):
+            yield
+
+    def set_flags(self, **settings: Any) -> None:
+        """Store what a command's own options say of settings; None was not typed."""
+        self.flags |= {name: value for name, value in settings.items() if value is not None}
+
+    def show(self, result: Result) -> None:
+        """Print what a command found, in the form that was asked for."""
+        self.printer.result(result, self.display.format)
 
     @cached_property
     def printer(self) -> Printer:
-        """Make the printer; not before the command line is parsed."""
+        """The printer; not to be used before the command line is parsed."""
+        display = self.display
         return Printer(
-            as_json=self.as_json or self.as_json_lines,
-            quiet=self.quiet,
-            color=self.color,
-            plain=self.plain,
-            raw=self.raw,
-            reasoning=self.reasoning,
-            verbose=self.verbose,
+            as_json=display.json or display.json_lines,
+            quiet=display.quiet,
+            color=display.color,
+            plain=display.plain,
+            raw=display.raw,
+            reasoning=display.reasoning,
+            verbose=display.verbose,
         )
 
     @cached_property
     def profile(self) -> Profile:
-        """Resolve the settings in force and say what the user should know of them."""
-        profile = resolve(self.typed)
+        """The settings in force; notes about them are printed once."""
+        profile = resolve(self.flags)
         for note in profile.notes:
             self.printer.note(note)
         return profile
 
     @cached_property
     def client(self) -> Client:
-        """Connect to the profile's server; the first import of httpx is here."""
+        """A client of the profile's server; the first import of httpx is here."""
         return self._local_client() if self.profile.is_local else self._client(self.profile)
 
     @cached_property
     def anonymous(self) -> Client:
-        """Connect to the same server without a key."""
+        """A client of the same server that sends no key."""
         return self._client(self.profile._replace(key=None))
 
     def _client(self, profile: Profile) -> Client:
@@ -76,7 +112,7 @@ class Context:
         )
 
     def _local_client(self) -> Client:
-        # Started first: it loads while httpx does.
+        # Started first, so that it loads while httpx does.
         engine = self._engine
         from contextops.api import Client
 
@@ -92,14 +128,14 @@ class Context:
 
     @cached_property
     def model(self) -> str:
-        """Name the model to ask: the one that was chosen, else the only one there is."""
+        """The model to ask: the chosen one, else the only one that the server lists."""
         if self.profile.is_local:
             return self.local_model()
         return self.profile.model or self.client.only_model()
 
     @cached_property
     def _engine(self) -> Engine:
-        """Start the embedded model, for this command only."""
+        """The embedded model, started for this command only."""
         from contextops.local import running_engine
 
         engine = running_engine(
@@ -110,7 +146,10 @@ class Context:
         return self._resources.enter_context(engine)
 
     def local_model(self) -> str:
-        """Check the model's name here, before the engine is started: it answers to any."""
+        """Return the embedded model's id; raises ``ModelNotFoundError`` for another chosen one.
+
+        Checked before the engine starts: it would answer to any name.
+        """
         from contextops.local import default_model_file, model_id
 
         name = model_id(self.profile.local_model or default_model_file())
@@ -122,7 +161,7 @@ class Context:
         return name
 
     def close(self) -> None:
-        """Close the connection and end the embedded engine, if there were any."""
+        """Stop the embedded engine, if one was started."""
         self._resources.close()
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from contextops.commands.context import Context
-from contextops.commands.options import Command, alone
+from contextops.commands.parser import Command, alone
 from contextops.config import environment_variables
 from contextops.errors import (
     INTERNAL,

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,22 +18,21 @@ from contextops.api import (
     search_models,
     shortest_limit,
 )
-from contextops.chat import jsonl_errors
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
 from contextops.commands.options import (
+    JSON,
+    JSON_LINES,
     AsJson,
-    AsJsonLines,
     AsReport,
-    OnlineCommand,
+    command,
     duration,
-    exclude,
-    group,
-    need,
 )
+from contextops.commands.parser import OnlineCommand, group
 from contextops.config import cache_folder
 from contextops.errors import ConfigError, UsageError
-from contextops.output import Finding, Printer, print_report
+from contextops.flags import Argument, Flag, exclude, need
+from contextops.output import Finding, Printer, Result, print_report
 
 if TYPE_CHECKING:
     from contextops.checks import Verdict
@@ -44,31 +44,36 @@ Refresh = Annotated[
 ]
 
 
-@app.command("list", cls=OnlineCommand)
-def list_models(
-    ctx: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """The options of ``models list``."""
+
     patterns: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PATTERN]...",
-            help="Part of an id, or a glob such as 'llama*'; any of them may match, in any case.",
-            show_default=False,
+        list[str],
+        Argument(
+            "[PATTERN]...", "Part of an id, or a glob such as 'llama*'; any may match, in any case."
         ),
-    ] = None,
-    refresh: Refresh = False,
-    as_json: AsJson = False,
-    as_json_lines: AsJsonLines = False,
-) -> None:
+    ] = field(default_factory=list)
+    refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
+
+
+@command(app, "list", OnlineCommand, flags=[JSON, JSON_LINES])
+def list_models(context: Context, options: ListOptions) -> None:
     """List the models: a table on a terminal, one id a line in a pipe.
 
-    No match is no failure: it prints nothing and exits 0.
+    No match is not an error: nothing is printed and the status is 0.
     """
-    runtime: Context = ctx.obj
-    with jsonl_errors(runtime.printer) if as_json_lines else nullcontext():
-        listed = _listed(runtime, refresh=refresh)
-    models = _matching(listed, patterns or ())
-    _show(models, runtime.printer, as_json=as_json, as_json_lines=as_json_lines)
-    _remember(runtime, listed)
+    listed = _listed(context, refresh=options.refresh)
+    models = _matching(listed, options.patterns)
+    context.show(
+        Result(
+            document=lambda: models,
+            lines=lambda: (model["id"] for model in models),
+            header=("MODEL", "OWNER", "CREATED"),
+            rows=lambda: [_row(model) for model in models],
+        )
+    )
+    _remember(context, listed)
 
 
 @app.command("check", cls=OnlineCommand)
@@ -134,7 +139,7 @@ def check_models(
     printer.require_stdout()
     if wait:
         # Whoever polls has no need of retries within a poll.
-        runtime.typed.setdefault("retries", "0")
+        runtime.flags.setdefault("retries", "0")
     profile, client = runtime.profile, runtime.client
     wanted = names or ([profile.model] if profile.model else [])
     # A glob is typed: the model of a profile is one.
@@ -259,24 +264,11 @@ def _matching(listed: list[dict[str, Any]], patterns: Sequence[str]) -> list[dic
 
 def _remember(runtime: Context, listed: list[dict[str, Any]]) -> None:
     """Let a TAB offer them; not those of a server that was typed, which are no profile's."""
-    if "base_url" in runtime.typed:
+    if "base_url" in runtime.flags:
         return
     ids = (model["id"] for model in listed if not runtime.printer.contains_secret(model["id"]))
     with suppress(ConfigError):  # where there is no home folder
         save_model_ids(cache_folder(), runtime.profile.name, ids)
-
-
-def _show(
-    models: list[dict[str, Any]], printer: Printer, *, as_json: bool, as_json_lines: bool
-) -> None:
-    if as_json_lines:
-        printer.json_lines(models)
-    elif as_json:
-        printer.json(models)
-    elif not printer.stdout_is_terminal:
-        printer.lines(model["id"] for model in models)
-    elif models:
-        printer.table(("MODEL", "OWNER", "CREATED"), [_row(model) for model in models])
 
 
 def _row(model: dict[str, Any]) -> tuple[str, str, str]:

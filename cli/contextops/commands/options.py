@@ -1,44 +1,50 @@
-"""The flags that many commands share, declared once.
+"""Options: ``Flag`` made Typer's, those that many commands share, and ``command``.
 
-They are understood before the subcommand and after it; what is typed later wins. ``Command`` has
-those of every command, ``OnlineCommand`` those that reach a server too.
+Shared options are understood before the subcommand and after it; the later wins. The settings'
+own go to ``Context.flags``, by the name of their setting; those that say how to print go to
+``Context.display``. All others are fields of a command's options object.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, ClassVar
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from functools import partial
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperOption
 
 from contextops.config import parse_duration
-from contextops.errors import UsageError
+from contextops.flags import Argument, Flag
 from contextops.output import COLORS, REPORT_FORMATS
 
+# --- shared options ---------------------------------------------------------------------------
 
-def _setting(ctx: typer.Context, option: Any, value: Any) -> None:
-    """Keep a typed value under the name of its setting."""
+
+def _set_flag(ctx: typer.Context, option: Any, value: Any) -> None:
+    """Store a typed value under the name of its setting."""
     if value not in (None, (), False):
-        ctx.obj.typed[option.name] = value
+        ctx.obj.flags[option.name] = value
 
 
-def _display(ctx: typer.Context, option: Any, value: Any) -> None:
-    """Keep a typed value that says how to print."""
+def _set_display(ctx: typer.Context, option: Any, value: Any) -> None:
+    """Store a typed value that says how to print."""
     if value not in (None, False):
-        setattr(ctx.obj, option.name, value)
+        setattr(ctx.obj.display, option.name, value)
 
 
-def _local(ctx: typer.Context, _option: Any, value: bool) -> None:
+def _set_local(ctx: typer.Context, _option: Any, value: bool) -> None:
     if value:
-        ctx.obj.typed["profile"] = "local"
+        ctx.obj.flags["profile"] = "local"
 
 
-def _headers(ctx: typer.Context, _option: Any, values: tuple[str, ...] | None) -> None:
+def _set_headers(ctx: typer.Context, _option: Any, values: tuple[str, ...] | None) -> None:
     for line in values or ():
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             # The value is not repeated: it may be a secret.
             raise typer.BadParameter("a header is written 'Name: value'.")
-        ctx.obj.typed.setdefault("headers", {})[name.strip()] = value.strip()
+        ctx.obj.flags.setdefault("headers", {})[name.strip()] = value.strip()
 
 
 def _require_one_of(choices: Sequence[str], value: str | None) -> None:
@@ -46,14 +52,25 @@ def _require_one_of(choices: Sequence[str], value: str | None) -> None:
         raise typer.BadParameter(f"choose from {', '.join(choices)}.")
 
 
-def _color(ctx: typer.Context, option: Any, value: str | None) -> None:
+def _set_color(ctx: typer.Context, option: Any, value: str | None) -> None:
     _require_one_of(COLORS, value)
-    _display(ctx, option, value)
+    _set_display(ctx, option, value)
 
 
-def _option(*decls: str, keep: Any = _setting, **attributes: Any) -> TyperOption:
+def _set_report(ctx: typer.Context, option: Any, value: str | None) -> None:
+    _require_one_of(REPORT_FORMATS, value)
+    _set_display(ctx, option, value)
+
+
+def _set_json(ctx: typer.Context, option: Any, value: bool) -> None:
+    _set_display(ctx, option, value)
+    if ctx.obj.display.json and ctx.obj.display.json_lines:
+        raise typer.BadParameter("--json and --jsonl exclude each other.")
+
+
+def _option(*decls: str, store: Any = _set_flag, **attributes: Any) -> TyperOption:
     return TyperOption(
-        param_decls=list(decls), callback=keep, expose_value=False, default=None, **attributes
+        param_decls=list(decls), callback=store, expose_value=False, default=None, **attributes
     )
 
 
@@ -62,7 +79,7 @@ PROFILE = [
     _option(
         "--local",
         is_flag=True,
-        keep=_local,
+        store=_set_local,
         help="Use the embedded demo model: fluent, offline, often wrong.",
     ),
 ]
@@ -72,15 +89,17 @@ DISPLAY = [
         "--color",
         type=str,
         metavar="WHEN",
-        keep=_color,
+        store=_set_color,
         help="Color on a terminal: auto, always or never.",
     ),
-    _option("--quiet", "-q", is_flag=True, keep=_display, help="No notes on stderr, only errors."),
+    _option(
+        "--quiet", "-q", is_flag=True, store=_set_display, help="No notes on stderr, only errors."
+    ),
     _option(
         "--verbose",
         "-v",
         is_flag=True,
-        keep=_display,
+        store=_set_display,
         help="Show on stderr what passes between here and the server, keys masked.",
     ),
 ]
@@ -98,7 +117,7 @@ CONNECTION = [
         "-H",
         type=str,
         multiple=True,
-        keep=_headers,
+        store=_set_headers,
         metavar="'NAME: VALUE'",
         help="Send this header too; may be given again.",
     ),
@@ -135,137 +154,162 @@ CONNECTION = [
 
 SHARED = [*PROFILE, *CONNECTION, *DISPLAY]
 
+JSON = _option(
+    "--json", is_flag=True, store=_set_json, help="Print one JSON document; errors are JSON too."
+)
+JSON_LINES = _option(
+    "--jsonl", "json_lines", is_flag=True, store=_set_json, help="Print one JSON object a line."
+)
+REPORT = _option(
+    "--format",
+    "report",
+    type=str,
+    metavar="|".join(REPORT_FORMATS),
+    store=_set_report,
+    help="Write a JUnit XML file that CI servers display, or annotations for GitHub Actions.",
+)
+PLAIN = _option(
+    "--plain", is_flag=True, store=_set_display, help="Do not render Markdown on a terminal."
+)
+RAW = _option(
+    "--raw",
+    is_flag=True,
+    store=_set_display,
+    help="Print the text unchanged on a terminal, control characters included.",
+)
+REASONING = _option(
+    "--reasoning", is_flag=True, store=_set_display, help="Print reasoning text on stderr."
+)
 
-def _show_help(ctx: Any, _option: Any, value: bool) -> None:
-    """Print the help as everything is printed: in UTF-8, and failing where it cannot be."""
-    if value and not ctx.resilient_parsing:
-        ctx.obj.printer.write_text(f"{ctx.get_help()}\n")
-        raise typer.Exit
+PRINTING = (JSON, JSON_LINES, REPORT, PLAIN, RAW, REASONING)
+"""The flags that say how a result is printed."""
 
+MODEL = _option(
+    "--model", "-m", type=str, metavar="ID", help="Model to ask.  [the only one offered]"
+)
+SYSTEM = _option("--system", "-s", type=str, metavar="TEXT", help="System message, or @FILE.")
+SESSION = _option(
+    "--session",
+    type=str,
+    metavar="NAME",
+    help="Continue and save conversation NAME; a path ends in .jsonl.",
+)
+TEMPLATE = _option(
+    "--template", type=str, metavar="NAME", help="Fill this template of the config file."
+)
 
-def _with_our_help(option: TyperOption | None) -> TyperOption | None:
-    if option is not None:
-        option.callback = _show_help
-    return option
-
-
-class Command(TyperCommand):
-    """A command that takes a profile and the ways to print."""
-
-    shared: ClassVar = [*PROFILE, *DISPLAY]
-    shared_title = "Options of every command"
-
-    def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
-        super().__init__(*args, params=[*(params or []), *self.shared], **attributes)
-
-    def get_help_option(self, ctx: Any) -> TyperOption | None:
-        """Give the option that prints the help."""
-        return _with_our_help(super().get_help_option(ctx))
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Show the command's own options first: they are what its help was asked for."""
-        shared = {id(option) for option in self.shared}
-        own = [param for param in self.get_params(ctx) if id(param) not in shared]
-        arguments = [param for param in own if param.param_type_name == "argument"]
-        options = [param for param in own if param.param_type_name == "option"]
-        _section(ctx, formatter, "Arguments", arguments)
-        _section(ctx, formatter, "Options", options)
-        _section(ctx, formatter, self.shared_title, self.shared)
-
-
-class OnlineCommand(Command):
-    """A command that may reach a server."""
-
-    shared: ClassVar = SHARED
-    shared_title = "Connection and display options, also accepted before the subcommand"
-
-
-class Group(TyperGroup):
-    """A group of commands, which prints its help when none of them is named."""
-
-    shown: ClassVar[Sequence[TyperOption]] = ()
-
-    def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
-        super().__init__(*args, params=[*(params or []), *SHARED], **attributes)
-
-    def get_help_option(self, ctx: Any) -> TyperOption | None:
-        """Give the option that prints the help."""
-        return _with_our_help(super().get_help_option(ctx))
-
-    def invoke(self, ctx: Any) -> Any:
-        """Print the help where there is nothing else to do: that is no mistake."""
-        if not ctx._protected_args:  # noqa: SLF001 - where Typer keeps the command's name
-            _show_help(ctx, None, value=True)
-        return super().invoke(ctx)
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Show the commands first."""
-        self.format_commands(ctx, formatter)
-        hidden = {id(option) for option in SHARED if option not in self.shown}
-        own = [param for param in self.get_params(ctx) if id(param) not in hidden]
-        _section(ctx, formatter, "Options", own)
+# --- commands ---------------------------------------------------------------------------------
 
 
-def group(name: str, summary: str, cls: type[Group] = Group) -> typer.Typer:
-    """Make a group of commands."""
-    made = typer.Typer(
-        name=name, help=summary, cls=cls, rich_markup_mode=None, add_completion=False
-    )
-    # Without a callback Typer takes a group of one command for that command.
-    made.callback()(lambda: None)
+def command(
+    app: typer.Typer,
+    name: str,
+    kind: type[TyperCommand],
+    *,
+    flags: Sequence[TyperOption] = (),
+    context_settings: dict[str, Any] | None = None,
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Register ``run(context, options)`` as a command of ``app``; its docstring is the help.
+
+    The class of ``options`` is a dataclass whose fields are annotated with ``Flag`` or
+    ``Argument``; a command without options of its own takes the context alone. ``flags`` are
+    shared options, which reach it through the context. A status that ``run`` returns is the exit
+    status.
+    """
+
+    def register(run: Callable[..., int | None]) -> Callable[..., int | None]:
+        options: Any = get_type_hints(run).get("options")
+
+        def call(ctx: typer.Context, **values: Any) -> None:
+            typed = {field: value for field, value in values.items() if value is not None}
+            with ctx.obj.running():
+                status = run(ctx.obj, options(**typed)) if options else run(ctx.obj)
+            if status:
+                raise typer.Exit(status)
+
+        own = _parameters(options) if options else []
+        parameters = [inspect.Parameter("ctx", _KEYWORD, annotation=typer.Context), *own]
+        call.__doc__ = run.__doc__
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {each.name: each.annotation for each in parameters}
+        app.command(name, cls=_with_flags(kind, flags), context_settings=context_settings)(call)
+        return run
+
+    return register
+
+
+def _with_flags(kind: Any, flags: Sequence[TyperOption]) -> type[TyperCommand]:
+    """Return what makes a command of a kind with these flags: Typer only calls it."""
+    return cast("type[TyperCommand]", partial(kind, flags=flags))
+
+
+_KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def _parameters(options: type[Any]) -> list[inspect.Parameter]:
+    """Return a Typer parameter for each field of an options class."""
+    hints = get_type_hints(options, include_extras=True)
+    made = []
+    for field in fields(options):
+        kind, declared = get_args(hints[field.name])[:2]
+        default = None if field.default is MISSING else field.default
+        if isinstance(declared, Argument):
+            is_required = field.default is MISSING and field.default_factory is MISSING
+            info = _argument(declared)
+            default = inspect.Parameter.empty if is_required else None
+        else:
+            info = _flag(declared)
+            default = default or (False if kind is bool else None)
+        if default is None:
+            kind = kind | None
+        annotation = Annotated[kind, info]  # type: ignore[valid-type]
+        made.append(inspect.Parameter(field.name, _KEYWORD, default=default, annotation=annotation))
     return made
 
 
-def alone() -> typer.Typer:
-    """Make the place of a command that stands in no group."""
-    return typer.Typer(rich_markup_mode=None, add_completion=False)
+def _argument(declared: Argument) -> Any:
+    return typer.Argument(
+        metavar=declared.metavar,
+        help=declared.help,
+        show_default=False,
+        callback=_checking(declared.choices),
+    )
 
 
-def _section(ctx: Any, formatter: Any, title: str, params: Iterable[Any]) -> None:
-    records = [record for param in params if (record := param.get_help_record(ctx))]
-    if records:
-        with formatter.section(title):
-            formatter.write_dl(records)
+def _flag(declared: Flag) -> Any:
+    return typer.Option(
+        *declared.names.split(),
+        help=declared.help,
+        metavar=declared.metavar,
+        parser=_parser(declared.parse) if declared.parse else None,
+        min=declared.minimum,
+        max=declared.maximum,
+        callback=_checking(declared.choices),
+    )
 
 
-def _json(ctx: typer.Context, value: bool) -> bool:
-    ctx.obj.as_json = ctx.obj.as_json or value
-    return _one_form(ctx, value)
+def _checking(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
+    if not choices:
+        return None
+
+    def check(value: Any) -> Any:
+        _require_one_of(choices, value)
+        return value
+
+    return check
 
 
-def _json_lines(ctx: typer.Context, value: bool) -> bool:
-    ctx.obj.as_json_lines = ctx.obj.as_json_lines or value
-    return _one_form(ctx, value)
+def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.") from None
+
+    return read
 
 
-def _one_form(ctx: typer.Context, value: bool) -> bool:
-    if ctx.obj.as_json and ctx.obj.as_json_lines:
-        raise typer.BadParameter("--json and --jsonl exclude each other.")
-    return value
-
-
-def duration(text: str) -> float:
-    """Read the value of a flag that is a time."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.") from None
-
-
-def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
-    """Refuse two flags that exclude each other: each was given or not, and has its name."""
-    for first, first_flag, second, second_flag in pairs:
-        if first and second:
-            raise UsageError(
-                f"{first_flag} and {second_flag} exclude each other", remedy="leave one out"
-            )
-
-
-def need(*pairs: tuple[bool, str, bool, str]) -> None:
-    """Refuse a flag without the one that it goes with."""
-    for first, first_flag, second, second_flag in pairs:
-        if first and not second:
-            raise UsageError(f"{first_flag} goes with {second_flag}", remedy=f"add {second_flag}")
+# --- as commands that have no options object declare them --------------------------------------
 
 
 def _report(value: str | None) -> str | None:
@@ -279,14 +323,28 @@ AsReport = Annotated[
         "--format",
         metavar="|".join(REPORT_FORMATS),
         callback=_report,
-        help="Write an XML file that CI servers draw, or annotations of GitHub Actions.",
+        help=REPORT.help,
     ),
 ]
-AsJson = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON document; errors are JSON too.", callback=_json),
-]
+
+
+def _legacy_json(name: str) -> Any:
+    def store(ctx: typer.Context, value: bool) -> bool:
+        setattr(ctx.obj.display, name, getattr(ctx.obj.display, name) or value)
+        if ctx.obj.display.json and ctx.obj.display.json_lines:
+            raise typer.BadParameter("--json and --jsonl exclude each other.")
+        return value
+
+    return store
+
+
+AsJson = Annotated[bool, typer.Option("--json", help=JSON.help, callback=_legacy_json("json"))]
 AsJsonLines = Annotated[
-    bool,
-    typer.Option("--jsonl", help="Print one JSON object a line.", callback=_json_lines),
+    bool, typer.Option("--jsonl", help=JSON_LINES.help, callback=_legacy_json("json_lines"))
 ]
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a flag that is a time."""
+    seconds: float = _parser(parse_duration)(text)
+    return seconds

@@ -1,91 +1,90 @@
-"""``contextops serve``: a local deployment to try things on, with the embedded demo model."""
+"""``contextops serve``: a local deployment for trying things out, with the embedded demo model."""
 
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import typer
-
 from contextops.commands.context import Context
-from contextops.commands.options import Command, alone
+from contextops.commands.options import command
+from contextops.commands.parser import Command, alone
 from contextops.config import DEFAULT_PROFILE, LOCAL_PROFILE, Profile, collect_layers, resolve
-from contextops.output import Printer
+from contextops.flags import Flag
 
 if TYPE_CHECKING:
-    from contextops.local import Engine, Listener
+    from contextops.local import Engine
 
 app = alone()
 
 _POLL = 0.2
 
 
-@app.command("serve", cls=Command)
-def serve(
-    ctx: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """The options of ``serve``."""
+
     host: Annotated[
-        str,
-        typer.Option("--host", metavar="HOST", help="Listen there; 0.0.0.0 is the whole network."),
-    ] = "localhost",
+        str, Flag("--host", "Address to listen on; 0.0.0.0 means all networks.", "HOST")
+    ] = "localhost"
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 picks a free one."),
-    ] = 3000,
+        Flag("--port", "Port to listen on; 0 picks a free one.", "PORT", minimum=0, maximum=65535),
+    ] = 3000
     model_file: Annotated[
         Path | None,
-        typer.Option(
+        Flag(
             "--model-file",
-            metavar="PATH",
-            help="A GGUF file in place of the demo model.  [CONTEXTOPS_LOCAL_MODEL]",
+            "GGUF file to use instead of the demo model.  [CONTEXTOPS_LOCAL_MODEL]",
+            "PATH",
         ),
-    ] = None,
-) -> None:
+    ] = None
+
+
+@command(app, "serve", Command)
+def serve(context: Context, options: ServeOptions) -> None:
     """Run the demo model as a local server, until Ctrl-C.
 
     The model is embedded: fluent, and often wrong.
 
-    It answers at http://localhost:3000/api like a local deployment of ContextOps.AI, to the key
-    that a client would send there: the exported or stored one. Without one a random key is made
-    and printed, as the line to paste into another shell.
+    The server listens on http://localhost:3000/api like a local deployment of ContextOps.AI and
+    accepts the key that a client would send there: the exported or stored one. Without one, a
+    random key is generated and printed as the line to paste into another shell.
     """
     from contextops.local import claim_listener, random_key, serving_engine
 
-    runtime: Context = ctx.obj
-    listener = claim_listener(host, port)
-    profile = _client_profile(runtime, listener)
+    listener = claim_listener(options.host, options.port)
+    profile = _client_profile(context, listener.base_url)
     key = profile.key.read() if profile.key else random_key()
-    weights = model_file or profile.local_model
+    weights = options.model_file or profile.local_model
     with serving_engine(weights, listener, api_key=key) as engine:
-        _introduce(engine, listener, runtime.printer)
+        context.printer.note(
+            f"serving {engine.model} at {engine.base_url}/api until Ctrl-C: "
+            "a demo model, fluent and often wrong"
+        )
+        if not listener.is_loopback:
+            context.printer.note(
+                "other machines can reach it, and the key crosses the network in clear text; "
+                "without --host it is reachable from this machine only"
+            )
         if not profile.key:
-            runtime.printer.line(_export_line(engine))
+            context.printer.line(_export_line(engine))
         _wait(engine)
 
 
-def _client_profile(runtime: Context, listener: "Listener") -> Profile:
-    """Settle what a client that is sent to this server would use: its key is ours."""
-    # We send the key nowhere, so it does not matter whether plain http may carry it.
-    typed = {**runtime.typed, "base_url": listener.base_url, "allow_http": True}
-    if collect_layers(runtime.typed).profile == LOCAL_PROFILE:
-        # No client of a server: the embedded model itself was chosen.
-        typed["profile"] = DEFAULT_PROFILE
-    return resolve(typed)
-
-
-def _introduce(engine: "Engine", listener: "Listener", printer: Printer) -> None:
-    printer.note(
-        f"serving {engine.model} at {engine.base_url}/api until Ctrl-C: "
-        "a demo model, fluent and often wrong"
-    )
-    if not listener.is_loopback:
-        printer.note(
-            "other machines reach it too, and the key goes over the network in clear text; "
-            "without --host it stays on this machine"
-        )
+def _client_profile(context: Context, base_url: str) -> Profile:
+    """Return the settings of a client that is pointed at this server: it must accept their key."""
+    # The key is sent nowhere, so it does not matter whether plain http may carry it.
+    flags = {**context.flags, "base_url": base_url, "allow_http": True}
+    if collect_layers(context.flags).profile == LOCAL_PROFILE:
+        # That profile is the embedded model itself, not a client of a server.
+        flags["profile"] = DEFAULT_PROFILE
+    return resolve(flags)
 
 
 def _export_line(engine: "Engine") -> str:
+    """Return the shell command that points clients at this server."""
     variables = {"CONTEXTOPS_BASE_URL": engine.base_url, "CONTEXTOPS_API_KEY": engine.api_key}
     if sys.platform == "win32":
         return "; ".join(f"$env:{name} = '{value}'" for name, value in variables.items())
@@ -94,8 +93,8 @@ def _export_line(engine: "Engine") -> str:
 
 
 def _wait(engine: "Engine") -> NoReturn:
-    """Sleep until a signal ends us, or the engine ends by itself."""
+    """Wait until a signal ends this process, or raise the error of an engine that ended."""
     while True:
-        if failure := engine.failure():
-            raise failure
+        if error := engine.error():
+            raise error
         time.sleep(_POLL)

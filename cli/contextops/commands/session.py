@@ -15,7 +15,8 @@ from contextops.chat import (
 )
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, Command, group
+from contextops.commands.options import AsJson
+from contextops.commands.parser import Command, group
 from contextops.config import state_folder
 from contextops.errors import ConfigError
 

@@ -1,8 +1,8 @@
-"""What runs inside the child process: llama.cpp's own server, until standard input closes.
+"""The program of the child process: llama.cpp's own server, until standard input closes.
 
-Run by its path and with ``-P``, so that it loads nothing of the package and nothing of the folder
-the user stands in. Standard input brings the orders as one line of JSON and then stays open for as
-long as the parent lives. Every failure is a traceback on stderr: the parent reads it.
+It is run by its path and with ``-P``, so that it imports nothing from the package and nothing from
+the current folder. Standard input brings the options as one line of JSON and then stays open for
+as long as the parent lives. Every error is a traceback on stderr, which the parent reads.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _CONTEXT = 4096
 
 
 def main() -> None:
-    """Serve as ordered, and leave nothing behind when the parent is gone."""
+    """Serve with the options on standard input, and remove the folder when the parent ends."""
     line = sys.stdin.buffer.readline()
     if not line:
         return
-    orders = json.loads(line)
+    options = json.loads(line)
     _ignore_signals()
-    server = _start(orders)
-    # llama.cpp has put handlers of its own in place, which print.
+    server = _start(options)
+    # Again, because llama.cpp has installed its own handlers, which print.
     _ignore_signals()
-    folder = Path(orders["folder"])
-    _announce(folder, server.listening_address)
-    # The parent writes no more: reading ends when it does, even by kill -9.
+    folder = Path(options["folder"])
+    _write_address(folder, server.listening_address)
+    # The parent writes nothing more: the read ends when the parent does, even by SIGKILL.
     sys.stdin.buffer.read()
     _remove(folder)
-    # Its threads may be in the middle of an answer; a tidy end would wait for them.
+    # A normal exit would wait for the server's threads, which may be in the middle of an answer.
     os._exit(0)
 
 
@@ -45,21 +45,21 @@ def _ignore_signals() -> None:
             signal.signal(signum, signal.SIG_IGN)
 
 
-def _start(orders: dict[str, Any]) -> Any:
-    # Read when libgomp is loaded: threads that wait sleep, instead of burning a core each.
+def _start(options: dict[str, Any]) -> Any:
+    # libgomp reads this when it is loaded: waiting threads sleep instead of using a core each.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    # A crash would start gdb, and wait for it.
+    # Otherwise a crash would start gdb and wait for it.
     os.environ["GGML_NO_BACKTRACE"] = "1"
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = orders["model_file"]
-    params.model_alias = {orders["model"]}
-    params.hostnames = orders["hosts"]
-    params.port = orders["port"]
+    params.model.path = options["model_file"]
+    params.model_alias = {options["model"]}
+    params.hostnames = options["hosts"]
+    params.port = options["port"]
     params.api_prefix = "/api"
-    # An empty list would open the listener to everybody on the machine.
-    params.api_keys = [orders["api_key"]]
+    # An empty list would accept requests of every user of the machine.
+    params.api_keys = [options["api_key"]]
     params.ui = False
     params.endpoint_slots = False
     _fit_to_machine(params)
@@ -70,23 +70,25 @@ def _start(orders: dict[str, Any]) -> Any:
 def _fit_to_machine(params: Any) -> None:
     cores = _cores()
     params.cpuparams.n_threads = max(1, min(4, cores // 2))
-    # Reading gains from each core, writing hardly: 31 tokens take 0.2 s on two cores, 0.4 on one.
+    # Reading a prompt gains from each core, writing hardly: reading 31 tokens takes 0.2 s on two
+    # cores and 0.4 s on one.
     params.cpuparams_batch.n_threads = min(4, cores)
     params.n_ctx = _CONTEXT
-    # Between two batches a cancelled prompt is noticed: 3 s, not the 30 of the default 2048.
+    # Cancelling a prompt takes effect between two batches: after 3 s at most, where the default of
+    # 2048 takes 30 s.
     params.n_batch = 256
-    # Trying how much of it a GPU would hold doubles the 0.5 s of loading.
+    # Probing how much of the model fits on a GPU would double the 0.5 s of loading.
     params.fit_params = False
-    # An empty run of 0.1 s, of which the first answer gains nothing.
+    # A warm-up run takes 0.1 s and does not make the first answer faster.
     params.warmup = False
-    # Old prompts kept for later: 8 GB by default.
+    # No cache of old prompts, which takes 8 GB by default.
     params.cache_ram_mib = 0
-    # Errors only, for the parent's message; at 3 every request has its lines.
+    # Log errors only, for the parent's message; level 3 logs every request.
     params.verbosity = 1
 
 
 def _set_defaults(sampling: Any) -> None:
-    """Keep a small model from rambling; a request's own values win."""
+    """Set sampling that stops a small model from rambling; a request's own values override it."""
     sampling.temp = 0.2
     sampling.top_p = 0.9
     sampling.penalty_repeat = 1.1
@@ -98,15 +100,15 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _announce(folder: Path, address: str) -> None:
-    """Let the parent see the address whole or not at all."""
-    unfinished = folder / "ready.tmp"
-    unfinished.write_text(address, encoding="utf-8")
-    unfinished.replace(folder / "ready")
+def _write_address(folder: Path, address: str) -> None:
+    """Write the address to ``ready``, atomically: the parent polls for that file."""
+    temporary = folder / "ready.tmp"
+    temporary.write_text(address, encoding="utf-8")
+    temporary.replace(folder / "ready")
 
 
 def _remove(folder: Path) -> None:
-    # Where the parent was quicker, or our own log is still open (Windows), there is nothing to do.
+    # It fails where the parent was quicker, or where our own log is still open (Windows).
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
             entry.unlink()

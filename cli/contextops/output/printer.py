@@ -10,7 +10,6 @@ import copy
 import errno
 import itertools
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -18,6 +17,9 @@ from typing import Any, Protocol, TextIO
 
 from contextops import strict_json
 from contextops.errors import ContextopsError, OutputError, SignalInterrupt
+from contextops.output.report import report_document
+from contextops.output.results import Format, Result
+from contextops.output.sanitize import one_line, sanitize_exact, sanitize_text
 
 COLORS = ("auto", "always", "never")
 
@@ -27,40 +29,6 @@ _BLOCK = 1 << 20
 _HIDDEN = "***"
 _MIN_SECRET = 6
 """What is shorter stands in many a word that is none."""
-
-
-def _visible(code: int) -> str:
-    if code < 0x20 or code == 0x7F:
-        return f"^{chr(code ^ 0x40)}"
-    return f"\\u{{{code:x}}}"
-
-
-_FORBIDDEN = [
-    *(code for code in range(0x20) if chr(code) not in "\n\t"),
-    *range(0x7F, 0xA0),
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-]
-_SANITIZED = {code: _visible(code) for code in _FORBIDDEN}
-_WHITE_SPACE = re.compile("[ \t\r\n\u2028\u2029]+")
-
-
-def sanitize(text: str) -> str:
-    """Make every character visible that a terminal would obey instead of showing.
-
-    Works character by character, so a sequence cut between two calls cannot pass.
-    """
-    return text.translate(_SANITIZED)
-
-
-def one_line(text: str) -> str:
-    """Sanitize, and fold white space, so that a foreign text stays on its line."""
-    return sanitize(_WHITE_SPACE.sub(" ", text).strip(" "))
-
-
-def sanitize_exact(text: str) -> str:
-    """Sanitize what must stay as it is, a model's id say, with its line ends and tabs."""
-    return sanitize(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
 
 
 class StdoutError(OutputError):
@@ -183,13 +151,29 @@ class Printer:
         """Print one JSON object a line, for terminals too: that is the format."""
         block = bytearray()
         for value in values:
-            for part in strict_json.encoded(value):
+            for part in strict_json.iterencode(value):
                 block += part
                 if len(block) > _BLOCK:
                     self.write(bytes(block))
                     block.clear()
             block += b"\n"
         self.write(bytes(block))
+
+    def result(self, result: Result, form: Format) -> None:
+        """Print what a command found: the one place that chooses between the forms."""
+        if form == "json":
+            self.json(result.document())
+        elif form == "jsonl":
+            self.json_lines(result.records() if result.records else result.document())
+        elif form is not None and result.findings:
+            self.write_text(report_document(form, result.title, result.findings()))
+        elif self.stdout_is_terminal and result.rows:
+            if rows := result.rows():
+                self.table(result.header, rows)
+        elif result.is_exact and not self.stdout_is_terminal:
+            self.write_text("".join(f"{line}\n" for line in result.lines()))
+        else:
+            self.lines(result.lines())
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print columns for a person, with a header."""
@@ -226,7 +210,7 @@ class Printer:
 
     def paragraph(self, text: str) -> None:
         """Print a text that was kept, with an empty line after it."""
-        safe = sanitize(text) if self.stdout_is_terminal else text
+        safe = sanitize_text(text) if self.stdout_is_terminal else text
         self.write_text(f"{safe.rstrip()}\n\n")
 
     def answer_writer(self) -> AnswerWriter:
@@ -244,13 +228,13 @@ class Printer:
         if self._renders:
             from contextops.output.markdown import MarkdownWriter
 
-            return MarkdownWriter(self.write_text, color=self._color, clean=sanitize)
+            return MarkdownWriter(self.write_text, color=self._color, clean=sanitize_text)
         return self.plain_writer()
 
     def plain_writer(self) -> AnswerWriter:
         """Give the writer for what the model wrote for programs: code, say."""
         sanitizing = self.stdout_is_terminal and not self._raw
-        return _PlainWriter(self, sanitize if sanitizing else str)
+        return _PlainWriter(self, sanitize_text if sanitizing else str)
 
     def write_text(self, text: str) -> None:
         """Put text on stdout in UTF-8, whatever the locale says: pipes are not for people."""
@@ -290,7 +274,7 @@ class Printer:
             return
         self._stop_spinner()
         self._thinks_aloud = not text.endswith("\n")
-        _to_stderr(sanitize(text) if self.stderr_is_terminal and not self._raw else text)
+        _to_stderr(sanitize_text(text) if self.stderr_is_terminal and not self._raw else text)
 
     def end_reasoning(self) -> None:
         """Finish the last line of what the model thought."""
@@ -304,7 +288,7 @@ class Printer:
             return
         self._stop_spinner()
         ending = "" if text.endswith("\n") else "\n"
-        shown = sanitize(text) if self.stderr_is_terminal and not self._raw else text
+        shown = sanitize_text(text) if self.stderr_is_terminal and not self._raw else text
         _to_stderr(shown + ending)
 
     def info(self, texts: Iterable[str]) -> None:
@@ -351,7 +335,7 @@ class Printer:
 
     def parser_error(self, text: str) -> None:
         """Show what the parser says of the command line, in its own form of several lines."""
-        _to_stderr(sanitize(self.redact(text)))
+        _to_stderr(sanitize_text(self.redact(text)))
 
     def internal_error(self, where: str) -> None:
         """Say that we are wrong, without a word of data: it could be a key."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from contextops.output.printer import Printer, sanitize_exact
+from contextops.output.sanitize import sanitize_exact
+
+if TYPE_CHECKING:
+    from contextops.output.printer import Printer
 
 REPORT_FORMATS = ("junit", "github")
 """JUnit's XML, drawn by GitLab, Jenkins and others; the workflow commands of GitHub Actions."""
@@ -43,10 +46,10 @@ def print_report(
     if form is None:
         printer.lines(lines(findings))
     else:
-        printer.write_text(document(form, title, findings))
+        printer.write_text(report_document(form, title, findings))
 
 
-def document(form: str, title: str, findings: Sequence[Finding]) -> str:
+def report_document(form: str, title: str, findings: Sequence[Finding]) -> str:
     """Write the whole report in one of ``FORMATS``."""
     return _junit(title, findings) if form == "junit" else _github(title, findings)
 

@@ -37,7 +37,7 @@ _KEYSTROKE_DELAY = 0.2
 class Services(Protocol):
     """What the command line provides: settings, and what is made of them on first use."""
 
-    typed: dict[str, Any]
+    flags: dict[str, Any]
     """The values of typed flags, by the name of their setting."""
 
     @property
@@ -152,12 +152,12 @@ class ReplContext:
 
     def template_names(self) -> list[str]:
         """Return the names of the templates in the config file."""
-        return list(collect_layers(self._services.typed).file.templates)
+        return list(collect_layers(self._services.flags).file.templates)
 
     def template(self, name: str) -> TemplateRequest:
         """Return a template, its fields still empty."""
         # The template is typed after the flags, so that it overrides them.
-        flags = {k: v for k, v in self._services.typed.items() if k not in _SET_BY_TEMPLATES}
+        flags = {k: v for k, v in self._services.flags.items() if k not in _SET_BY_TEMPLATES}
         profile = resolve({**flags, "template": name})
         own = {
             setting
@@ -177,7 +177,7 @@ class ReplContext:
         profile = self._services.profile
         path = None if profile.session is None else session_path(profile.session, self.folder)
         return Conversation(
-            path=path, system=profile.system, typed_system="system" in self._services.typed
+            path=path, system=profile.system, typed_system="system" in self._services.flags
         )
 
     def edit_text(self, text: str) -> str:

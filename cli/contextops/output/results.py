@@ -1,0 +1,32 @@
+"""What a command found, in every form that it can be printed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contextops.output.report import Finding
+
+Format = str | None
+"""``json``, ``jsonl``, one of ``REPORT_FORMATS``, or None: a table for people, lines in a pipe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The result of a command; each form is made only where it is printed.
+
+    ``document`` is the value of ``--json``, ``records`` the values of ``--jsonl`` (without it, the
+    items of the document). ``lines`` go to a pipe, ``rows`` under ``header`` to a terminal; without
+    rows a terminal gets the lines too. ``findings`` and ``title`` are for reports. ``is_exact``
+    lines are written as they are, not sanitized: values that a script stored.
+    """
+
+    document: Callable[[], Any]
+    lines: Callable[[], Iterable[str]]
+    records: Callable[[], Iterable[Any]] | None = None
+    header: Sequence[str] = ()
+    rows: Callable[[], Sequence[Sequence[str]]] | None = None
+    findings: Callable[[], Sequence[Finding]] | None = None
+    title: str = ""
+    is_exact: bool = False
