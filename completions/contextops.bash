@@ -11,7 +11,7 @@ _contextops_settings='
     max_body=TEXT max_prompt=TEXT default_profile=PROFILE
 '
 
-# Tell what a command takes: options, as NAME=KIND where a value follows, and the KIND
+# Set what a command accepts: options, as NAME=KIND where a value follows, and the KIND
 # of each argument. A KIND is auto|always|never, or one that _contextops_values knows.
 _contextops_takes() {
     local every='
@@ -59,8 +59,8 @@ _contextops_takes() {
         ;;
     'models check')
         options="$every $connection
-            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh
-            --format=junit|github --json"
+            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh --json
+            --format=junit|github"
         arguments='MODEL...'
         ;;
     'session')
@@ -114,7 +114,7 @@ _contextops_takes() {
         ;;
     'config check')
         options="$every $connection
-            --format=junit|github --json"
+            --json --format=junit|github"
         ;;
     'api')
         options="$every $connection
@@ -131,7 +131,7 @@ _contextops_takes() {
         ;;
     'help')
         options="$every"
-        arguments='exit-codes|environment...'
+        arguments='environment|exit-codes...'
         ;;
     *) return 1 ;;
     esac

@@ -1,10 +1,10 @@
-"""Write what the completion scripts know of the command line: run it when that has changed.
+"""Write the generated parts of the completion scripts; run it when the command line changes.
 
     python completions/generate.py
 
-How a shell finds its way on the line is written by hand in its script. The commands, options,
-arguments and settings, between two marks there, come from the command line itself. Only what
-completes a value has to be said here, where the command line takes mere text.
+How a shell parses the line is written by hand in its script. The commands, options, arguments and
+settings, between two markers there, come from the command line itself. Only the completion of
+values is defined here, where the command line accepts any text.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _FOLDER = Path(__file__).parent
 _BEGIN = "# --- generated: begin ---\n"
 _END = "# --- generated: end ---\n"
 
-# A KIND says what completes a value: the words themselves (auto|always|never), TEXT for nothing,
-# FILE, or a function in each script (_FUNCTIONS).
+# A KIND is what completes a value: the words themselves (auto|always|never), TEXT for nothing,
+# FILE, or a function of each script (_FUNCTIONS).
 _KINDS = {
     "--profile": "PROFILE",
     "--template": "TEMPLATE",
@@ -73,11 +73,11 @@ _FUNCTIONS = {
 }
 
 
-# --- what there is --------------------------------------------------------------------------------
+# --- the command line -----------------------------------------------------------------------------
 
 
 class Param(NamedTuple):
-    """Hold an option or an argument; an option without a value has no KIND."""
+    """An option or an argument; the KIND of an option without a value is empty."""
 
     names: list[str]
     help: str
@@ -87,7 +87,7 @@ class Param(NamedTuple):
 
 
 class Command(NamedTuple):
-    """Hold a command, its options without those that every command has, or every online one."""
+    """A command; ``options`` excludes those of all commands, and of all that reach a server."""
 
     path: str
     help: str
@@ -98,36 +98,41 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Give the last word."""
+        """The last word of the path."""
         return self.path.rpartition(" ")[2]
 
     @property
     def shared(self) -> str:
-        """Name the options that it has in common with others, as variables of a shell."""
+        """The shell variables that hold the options shared with other commands."""
         return "$every $connection" if self.is_online else "$every"
 
     def walk(self) -> Iterator[Command]:
-        """Give the command and all below it."""
+        """Yield the command and all its subcommands."""
         yield self
         for subcommand in self.subcommands:
             yield from subcommand.walk()
 
 
 def read(command: Any, path: str = "") -> Command:
-    """Read what there is of a command, but for what is hidden."""
+    """Return a command with its subcommands, without hidden ones."""
     ctx = typer.Context(command)
     params = [each for each in command.get_params(ctx) if not getattr(each, "hidden", False)]
     shared = {id(option) for option in (*PROFILE, *DISPLAY, *CONNECTION)}
-    # --help is made anew for each command.
-    own = [each for each in params if id(each) not in shared and each.name != "help"]
+    # Each command has a --help object of its own.
+    own_params = [each for each in params if id(each) not in shared and each.name != "help"]
     names = command.list_commands(ctx) if hasattr(command, "list_commands") else []
-    below = [(name, command.get_command(ctx, name)) for name in names]
+    subcommands = [(name, command.get_command(ctx, name)) for name in names]
     return Command(
         path,
         _short(command.get_short_help_str(limit=200)),
-        [read(each, f"{path} {name}".strip()) for name, each in below if not each.hidden],
-        [one for each in own if each.param_type_name == "option" for one in _options(each)],
-        [_argument(each, ctx, path) for each in own if each.param_type_name == "argument"],
+        [read(each, f"{path} {name}".strip()) for name, each in subcommands if not each.hidden],
+        [
+            option
+            for each in own_params
+            if each.param_type_name == "option"
+            for option in _options(each)
+        ],
+        [_argument(each, ctx, path) for each in own_params if each.param_type_name == "argument"],
         is_online={id(option) for option in CONNECTION} <= {id(each) for each in params},
     )
 
@@ -152,14 +157,14 @@ def _kind(param: Any, name: str) -> str:
 
 
 def _short(text: str) -> str:
-    """Cut a help to its first sentence and what is said of the default behind it."""
+    """Return the first sentence of a help text, and the default that follows it."""
     sentence, bracket, default = text.partition("  [")
     return sentence.partition(". (")[0].rstrip(".") + bracket[1:] + default
 
 
 _HELP = Param(["--help", "-h"], "Show this message and exit", kind="", metavar="", repeats=False)
-_EVERY = [*(one for each in (*PROFILE, *DISPLAY) for one in _options(each)), _HELP]
-_CONNECTION = [one for each in CONNECTION for one in _options(each)]
+_COMMON = [*(option for each in (*PROFILE, *DISPLAY) for option in _options(each)), _HELP]
+_CONNECTION = [option for each in CONNECTION for option in _options(each)]
 _KEYS = [
     *(
         (
@@ -182,17 +187,17 @@ def _keys_by_kind() -> Iterator[tuple[str, list[str]]]:
 
 
 def bash(root: Command) -> Iterator[str]:
-    """Write a table that the line is looked up in."""
+    """Yield the lines of a table of all commands."""
     yield "_contextops_settings='"
-    yield from _filled((f"{name}={kind}" for name, _help, kind in _KEYS), "    ")
+    yield from _wrapped((f"{name}={kind}" for name, _help, kind in _KEYS), "    ")
     yield "'"
     yield ""
-    yield "# Tell what a command takes: options, as NAME=KIND where a value follows, and the KIND"
+    yield "# Set what a command accepts: options, as NAME=KIND where a value follows, and the KIND"
     yield "# of each argument. A KIND is auto|always|never, or one that _contextops_values knows."
     yield "_contextops_takes() {"
-    for name, options in (("every", _EVERY), ("connection", _CONNECTION)):
+    for name, options in (("every", _COMMON), ("connection", _CONNECTION)):
         yield f"    local {name}='"
-        yield from _filled(_in_bash(options), "        ")
+        yield from _wrapped(_in_bash(options), "        ")
         yield "    '"
     yield "    subcommands='' options='' arguments=''"
     yield "    case $1 in"
@@ -200,8 +205,8 @@ def bash(root: Command) -> Iterator[str]:
         yield f"    '{command.path}')"
         if command.subcommands:
             yield f"        subcommands='{' '.join(each.name for each in command.subcommands)}'"
-        own = _filled(_in_bash(command.options), "            ")
-        yield "\n".join([f'        options="{command.shared}', *own]) + '"'
+        options = _wrapped(_in_bash(command.options), "            ")
+        yield "\n".join([f'        options="{command.shared}', *options]) + '"'
         if command.arguments:
             kinds = [each.kind + "..." * each.repeats for each in command.arguments]
             yield f"        arguments='{' '.join(kinds)}'"
@@ -217,7 +222,7 @@ def _in_bash(options: Iterable[Param]) -> Iterator[str]:
             yield f"{name}={option.kind}" if option.kind else name
 
 
-def _filled(words: Iterable[str], indent: str) -> list[str]:
+def _wrapped(words: Iterable[str], indent: str) -> list[str]:
     return textwrap.wrap(
         " ".join(words),
         width=100,
@@ -232,7 +237,7 @@ def _filled(words: Iterable[str], indent: str) -> list[str]:
 
 
 def zsh(root: Command) -> Iterator[str]:
-    """Write a function for each command, called when the line comes to it."""
+    """Yield the lines of one function for each command."""
     yield from _array(
         "_contextops_settings", (_quoted(f"{key}:{help_}") for key, help_, _ in _KEYS)
     )
@@ -249,7 +254,7 @@ def zsh(root: Command) -> Iterator[str]:
         yield f"{function}() {{"
         if command is root:
             yield "    local -a typed=($words[1,CURRENT-1])"
-            yield from _array("local -a every", map(_option_in_zsh, _EVERY), "    ")
+            yield from _array("local -a every", map(_option_in_zsh, _COMMON), "    ")
             yield from _array("local -a connection", map(_option_in_zsh, _CONNECTION), "    ")
         call = "_arguments -s -S"
         if command.subcommands:
@@ -295,7 +300,9 @@ def _action(kind: str) -> str:
 
 
 def _escaped(text: str, special: str) -> str:
-    return "".join(f"\\{sign}" if sign in f"\\{special}" else sign for sign in text)
+    return "".join(
+        f"\\{character}" if character in f"\\{special}" else character for character in text
+    )
 
 
 def _quoted(text: str) -> str:
@@ -306,19 +313,19 @@ def _quoted(text: str) -> str:
 
 
 def fish(root: Command) -> Iterator[str]:
-    """Write a line for each thing that can be completed, with where that is."""
+    """Yield one ``complete`` line for each completion, with its condition."""
     commands = [*root.walk()]
-    for name, chosen in (
+    for name, selected in (
         ("commands", commands),
         ("groups", [each for each in commands if each.subcommands]),
         ("online", [each for each in commands if each.is_online]),
     ):
-        yield f"set -g __contextops_{name} {' '.join(_word(each.path) for each in chosen)}"
+        yield f"set -g __contextops_{name} {' '.join(_word(each.path) for each in selected)}"
     yield ""
     yield from _functions_in_fish(commands)
     yield ""
     yield "complete -c contextops -f"
-    for where, options in (("in_any", _EVERY), ("in_online", _CONNECTION)):
+    for where, options in (("in_any", _COMMON), ("in_online", _CONNECTION)):
         yield from (_option_in_fish(f"__contextops_{where}", option) for option in options)
     for command in commands:
         lines = [*_command_in_fish(command)]
@@ -339,7 +346,7 @@ def _command_in_fish(command: Command) -> Iterator[str]:
 def _functions_in_fish(commands: list[Command]) -> Iterator[str]:
     yield "# Print the options of a command whose value may be the next word."
     yield "function __contextops_with_value"
-    yield f"    printf '%s\\n' {' '.join(_with_value(_EVERY))}"
+    yield f"    printf '%s\\n' {' '.join(_with_value(_COMMON))}"
     yield "    contains -- $argv[1] $__contextops_online"
     yield f"    and printf '%s\\n' {' '.join(_with_value(_CONNECTION))}"
     yield "    switch $argv[1]"
@@ -395,7 +402,7 @@ def _line_in_fish(where: str, what: str, help_: str = "") -> str:
 
 
 def _word(text: str) -> str:
-    """Quote a word for fish, where that is needed."""
+    """Return a word, quoted for fish if necessary."""
     if text.replace("_", "").isalnum():
         return text
     return "'" + _escaped(text, "'") + "'"
@@ -407,7 +414,7 @@ _SCRIPTS = {"contextops.bash": bash, "_contextops": zsh, "contextops.fish": fish
 
 
 def scripts() -> Iterator[tuple[Path, str]]:
-    """Give the path of each script, and the text that it should have."""
+    """Yield the path of each script and its up-to-date text."""
     root = read(typer.main.get_command(app))
     for name, write in _SCRIPTS.items():
         text = (_FOLDER / name).read_text(encoding="utf-8")

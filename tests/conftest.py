@@ -1,4 +1,4 @@
-"""What every test starts from: a home of its own, the command, servers to talk to."""
+"""Fixtures of all tests: an empty home folder, the command, and servers on the loopback."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-import certificates as made
+import certificates as certificate_files
 import server as loopback
 
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("nightly", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-_LIMIT = 30.0
-"""Seconds that a command may take before the test is given up."""
+_TIMEOUT = 30.0
+"""Seconds after which a command is killed and its test fails."""
 
-_FOREIGN = {
+_CLEARED = {
     *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "LINES"),
     *("PY_COLORS", "TERMINAL_WIDTH", "GITHUB_ACTIONS", "_TYPER_FORCE_DISABLE_TERMINAL"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "EDITOR", "VISUAL", "PAGER"),
@@ -33,7 +33,7 @@ _FOREIGN = {
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Write what the matrix of faults showed, where all of it ran."""
+    """Write the page of the fault matrix when every case of it ran."""
     reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
     reports = [report for report in reports if "fault" in dict(report.user_properties)]
     if reports:
@@ -44,12 +44,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test a home folder and an environment that nobody has set anything in."""
+    """Point the environment at an empty home folder and clear every setting of the user."""
     for name in list(os.environ):
-        foreign = name in _FOREIGN or name.startswith(("CONTEXTOPS_", "_CONTEXTOPS_"))
-        if foreign or name.upper().endswith("_PROXY"):
+        cleared = name in _CLEARED or name.startswith(("CONTEXTOPS_", "_CONTEXTOPS_"))
+        if cleared or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
-    # Commands in processes of their own compile the package once, not every time.
+    # With cached bytecode, commands in separate processes compile the package only once.
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     folder = tmp_path / "home"
     folder.mkdir()
@@ -65,7 +65,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left: its status (negative where a signal ended it) and its streams."""
+    """The exit status of a command (negative if a signal ended it) and what it printed."""
 
     status: int
     stdout_bytes: bytes
@@ -73,22 +73,22 @@ class Result:
 
     @property
     def stdout(self) -> str:
-        """Give standard output, which must be UTF-8."""
+        """Standard output, which must be UTF-8."""
         return self.stdout_bytes.decode()
 
     @property
     def stderr(self) -> str:
-        """Give standard error, which must be UTF-8."""
+        """Standard error, which must be UTF-8."""
         return self.stderr_bytes.decode()
 
 
 Environment = Mapping[str, str | None]
-"""Variables to set or, with None, to take away."""
+"""Environment variables to set; those with the value None are unset."""
 
 
 @pytest.fixture
 def run() -> Callable[..., Result]:
-    """Run the command line in this process, as ``typer.testing`` does it."""
+    """Return a function that runs the command line in this process, with ``typer.testing``."""
     from typer.testing import CliRunner
 
     from contextops.app import app
@@ -98,16 +98,16 @@ def run() -> Callable[..., Result]:
         input: str | bytes | None = None,  # noqa: A002  as typer.testing calls it
         env: Environment | None = None,
     ) -> Result:
-        told = CliRunner().invoke(app, [str(word) for word in argv], input=input, env=env)
-        if told.exception and not isinstance(told.exception, SystemExit):
-            raise told.exception
-        return Result(told.exit_code, told.stdout_bytes, told.stderr_bytes)
+        result = CliRunner().invoke(app, [str(word) for word in argv], input=input, env=env)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Result(result.exit_code, result.stdout_bytes, result.stderr_bytes)
 
     return run
 
 
 class Command:
-    """The installed command in a process of its own."""
+    """The installed command, run in a separate process."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -119,30 +119,33 @@ class Command:
         env: Environment | None = None,
         **more: Any,
     ) -> Result:
-        """Run it to its end, on text, bytes or an open file; ``more`` is ``subprocess.run``'s."""
-        given = stdin.encode() if isinstance(stdin, str) else stdin
-        source = {"input" if isinstance(given, bytes) else "stdin": given}
+        """Run the command to its end; ``stdin`` is text, bytes or an open file.
+
+        ``more`` is passed to ``subprocess.run``.
+        """
+        source = stdin.encode() if isinstance(stdin, str) else stdin
+        keyword = {"input" if isinstance(source, bytes) else "stdin": source}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        told = subprocess.run(
+        result = subprocess.run(
             _argv(argv),
             check=False,
             env=_environment(env),
-            timeout=_LIMIT,
-            **{**streams, **source, **more},
+            timeout=_TIMEOUT,
+            **{**streams, **keyword, **more},
         )
-        return Result(told.returncode, told.stdout or b"", told.stderr or b"")
+        return Result(result.returncode, result.stdout or b"", result.stderr or b"")
 
     def start(
         self, *argv: str | Path, env: Environment | None = None, **more: Any
     ) -> subprocess.Popen[bytes]:
-        """Start it with pipes at all three ends; it is killed when the test ends."""
+        """Start the command with pipes for its three streams; it is killed when the test ends."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         process = subprocess.Popen(_argv(argv), env=_environment(env), **{**pipes, **more})
-        self._stack.callback(_finish, process)
+        self._stack.callback(_kill, process)
         return process
 
 
-def _finish(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -158,23 +161,23 @@ def _argv(argv: tuple[str | Path, ...]) -> list[str]:
 
 
 def _environment(changes: Environment | None) -> dict[str, str]:
-    whole = {**os.environ, **(changes or {})}
-    return {name: value for name, value in whole.items() if value is not None}
+    variables = {**os.environ, **(changes or {})}
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 @pytest.fixture
 def command() -> Iterator[Command]:
-    """Run the installed command in a process of its own."""
+    """Return the command, to be run in a separate process."""
     with ExitStack() as stack:
         yield Command(stack)
 
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Any]]:
-    """Run the installed command on a terminal of 80 columns and 24 lines."""
+    """Return a function that starts the command on a pseudo-terminal (80 columns, 24 lines)."""
     pexpect = pytest.importorskip("pexpect", exc_type=ImportError)
     if not hasattr(pexpect, "spawn"):
-        pytest.skip("this system has no pseudo-terminals")
+        pytest.skip("needs pseudo-terminals")
 
     with ExitStack() as stack:
 
@@ -187,7 +190,7 @@ def terminal() -> Iterator[Callable[..., Any]]:
         ) -> Any:
             program, *words = _argv(argv)
             with warnings.catch_warnings():
-                # From 3.12 on forking beside threads warns; the child does nothing but exec.
+                # Python 3.12 and later warn about forking with threads; the child only calls exec.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 child = pexpect.spawn(
                     program,
@@ -206,7 +209,10 @@ def terminal() -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., loopback.Server]]:
-    """Start servers, and see at the end that each was called and none of their answers raised."""
+    """Return a function that starts servers.
+
+    When the test ends, each must have been called, and none of their answers may have raised.
+    """
     with ExitStack() as stack:
 
         def start(answer: Any, **settings: Any) -> loopback.Server:
@@ -217,21 +223,21 @@ def serve() -> Iterator[Callable[..., loopback.Server]]:
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """Give a URL that refuses connections."""
+    """Return a URL that refuses connections."""
     with loopback.refusing() as url:
         yield url
 
 
 @pytest.fixture
 def deaf() -> Iterator[str]:
-    """Give a URL that neither takes nor refuses connections."""
+    """Return a URL that neither accepts nor refuses connections."""
     with loopback.deaf() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> made.Certificates:
-    """Make an authority and its certificates."""
-    if made.missing():
-        pytest.skip("no openssl command to make certificates with")
-    return made.Certificates(tmp_path_factory.mktemp("certificates"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> certificate_files.Certificates:
+    """Return a certificate authority and certificates that it has signed."""
+    if certificate_files.openssl_is_missing():
+        pytest.skip("needs the openssl command")
+    return certificate_files.Certificates(tmp_path_factory.mktemp("certificates"))

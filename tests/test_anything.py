@@ -1,4 +1,4 @@
-"""Command lines, surroundings and input at random: a status of the table, and never a traceback."""
+"""Random command lines, environments and input end with a documented status, without traceback."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from shapes import KEY, OpenWebUI
 
 STATUSES = {int(status) for row in EXIT_CODES for status in row[0].split()} - {1}
 
-
-# They run an editor, or a server, until somebody ends them.
-LEFT_OUT = {("config", "edit"), ("serve",)}
-LINES = [
+# They run an editor or a server until they are ended.
+BLOCKING = {("config", "edit"), ("serve",)}
+COMMAND_LINES = [
     (path, sorted(options))
-    for typed, options, below in COMMANDS
-    if not below and (path := tuple(typed.split()[1:])) not in LEFT_OUT
+    for typed, options, subcommands in COMMANDS
+    if not subcommands and (path := tuple(typed.split()[1:])) not in BLOCKING
 ]
-# Waits and retries that nobody wants to wait for.
-UNWANTED = {"--wait", "--local"}
+# They wait, or start the demo model.
+SLOW = {"--wait", "--local"}
 VALUES = st.sampled_from(
     [
         *("", "-", "0", "1", "-1", "x", "a=b", "ctx-small", "default", "local", "../x", "/", "@x"),
@@ -36,7 +35,7 @@ VALUES = st.sampled_from(
     ]
 ) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
 NAMES = [name for name, _ in environment_variables() if name.startswith("CONTEXTOPS_")]
-AROUND = st.dictionaries(
+ENVIRONMENTS = st.dictionaries(
     st.sampled_from([name for name in NAMES if "COMMAND" not in name and "LOCAL" not in name]),
     VALUES,
     max_size=2,
@@ -44,30 +43,36 @@ AROUND = st.dictionaries(
 
 
 @st.composite
-def lines(draw: Any) -> list[str]:
-    """Write a command line that has something to do with the command."""
-    path, options = draw(st.sampled_from(LINES))
-    known = st.sampled_from([option for option in options if option not in UNWANTED])
+def command_lines(draw: Any) -> list[str]:
+    """Generate a command with some of its options and random values."""
+    path, options = draw(st.sampled_from(COMMAND_LINES))
+    known = st.sampled_from([option for option in options if option not in SLOW])
     pairs = st.tuples(known, VALUES) | st.tuples(known) | st.tuples(VALUES)
-    rest = [word for pair in draw(st.lists(pairs, max_size=4)) for word in pair]
-    return [*path, *rest]
+    words = [word for pair in draw(st.lists(pairs, max_size=4)) for word in pair]
+    return [*path, *words]
 
 
 @pytest.fixture
-def answered() -> Iterator[str]:
+def server_url() -> Iterator[str]:
     with Server(OpenWebUI(), may_be_idle=True) as server:
         yield server.url
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines(), AROUND, st.binary(max_size=20))
+@given(command_lines(), ENVIRONMENTS, st.binary(max_size=20))
 @example(["chat", "send", "--param", "stop=["], {}, b"")
 @example(["config", "set", "params.x", "["], {"CONTEXTOPS_MODEL": "\x1b[2J"}, b"\xff")
-def test_whatever_is_typed_has_a_status_of_the_table(run, answered, home, argv, around, given):
+def test_random_command_line_ends_with_a_documented_status(
+    run, server_url, home, argv, environment, stdin
+):
     os.chdir(home)
-    known = {"CONTEXTOPS_BASE_URL": answered, "CONTEXTOPS_API_KEY": KEY, "CONTEXTOPS_RETRIES": "0"}
+    known = {
+        "CONTEXTOPS_BASE_URL": server_url,
+        "CONTEXTOPS_API_KEY": KEY,
+        "CONTEXTOPS_RETRIES": "0",
+    }
     known["CONTEXTOPS_MAX_TIME"] = "5"
-    told = run(*argv, input=given, env={**known, **around})
-    assert told.status in STATUSES, told.stderr
-    assert "Traceback" not in told.stderr
-    assert KEY not in told.stdout + told.stderr
+    result = run(*argv, input=stdin, env={**known, **environment})
+    assert result.status in STATUSES, result.stderr
+    assert "Traceback" not in result.stderr
+    assert KEY not in result.stdout + result.stderr

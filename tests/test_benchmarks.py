@@ -1,4 +1,4 @@
-"""The benchmark's own parts: what it makes of figures, what it holds, and what it shows of them."""
+"""The parts of the benchmark: ratios and growth, budgets, results page and chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks import budgets, figures, loopback, report
 from benchmarks.figures import Cost, Figures
 
 HERE = Path(__file__).parent / "benchmarks"
-CHEAP = dict.fromkeys(budgets.CHEAP, (0.11, 0.1))
+CHEAP_COMMANDS = dict.fromkeys(budgets.CHEAP, (0.11, 0.1))
 
 
 def cost(cpu, *, peak=30_000_000, sent=-1):
@@ -24,28 +24,28 @@ def rounds(**cpu):
     return {name: [cost(seconds)] * 3 for name, seconds in cpu.items()}
 
 
-def measured(*, ours=0.15, tokens=2.0, peak=30_000_000):
-    found = Figures()
-    found.rounds["cold"] = rounds(contextops=ours, script=0.15, llm=0.9, curl=0.008)
-    found.rounds["tokens"] = rounds(script=2.4)
-    found.rounds["tokens"]["contextops"] = [cost(tokens, peak=peak)]
-    for name, (mine, least) in CHEAP.items():
-        found.rounds[name] = {"contextops": [cost(mine)], "import typer": [cost(least)]}
-    return found
+def measured_figures(*, ours=0.15, tokens=2.0, peak=30_000_000):
+    measurements = Figures()
+    measurements.rounds["cold"] = rounds(contextops=ours, script=0.15, llm=0.9, curl=0.008)
+    measurements.rounds["tokens"] = rounds(script=2.4)
+    measurements.rounds["tokens"]["contextops"] = [cost(tokens, peak=peak)]
+    for name, (own, lower_bound) in CHEAP_COMMANDS.items():
+        measurements.rounds[name] = {"contextops": [cost(own)], "import typer": [cost(lower_bound)]}
+    return measurements
 
 
-def grown(*cpu):
+def growth_of(*cpu):
     sizes = (10, 100, 1_000, 10_000)
     return {size: [cost(seconds)] for size, seconds in zip(sizes, cpu, strict=True)}
 
 
-def not_held(found):
-    return [budget.promise for budget in budgets.judge(found) if not budget.held]
+def exceeded(measurements):
+    return [budget.promise for budget in budgets.judge(measurements) if not budget.held]
 
 
-def test_the_budgets_hold_of_what_is_quick_enough():
-    assert not_held(measured()) == []
-    assert len(budgets.judge(measured())) == 4 + len(CHEAP)
+def test_budgets_hold_for_figures_within_budget():
+    assert exceeded(measured_figures()) == []
+    assert len(budgets.judge(measured_figures())) == 4 + len(CHEAP_COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_the_budgets_hold_of_what_is_quick_enough():
     ],
     ids=str,
 )
-def test_a_budget_that_is_exceeded_is_named(slow, names):
-    told = not_held(measured(**slow))
-    assert len(told) == len(names)
-    assert all(name in promise for name, promise in zip(names, told, strict=True))
+def test_exceeded_budget_is_named(slow, names):
+    promises = exceeded(measured_figures(**slow))
+    assert len(promises) == len(names)
+    assert all(name in promise for name, promise in zip(names, promises, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -71,70 +71,70 @@ def test_a_budget_that_is_exceeded_is_named(slow, names):
         ((0.15, 0.16, 1.15, 100.15), 2.0),
     ],
 )
-def test_growth_is_that_of_the_last_step_beyond_the_start(cpu, exponent):
-    assert figures.exponent(grown(*cpu), "cpu") == pytest.approx(exponent, abs=0.01)
+def test_growth_exponent_is_that_of_the_last_step_beyond_the_start(cpu, exponent):
+    assert figures.exponent(growth_of(*cpu), "cpu") == pytest.approx(exponent, abs=0.01)
 
 
 def test_growth_beyond_linear_is_named():
-    found = Figures(growth={"turns": {"contextops": grown(0.15, 0.16, 1.15, 100.15)}})
-    assert not_held(found) == ["growth with turns: exponent of time"]
+    measurements = Figures(growth={"turns": {"contextops": growth_of(0.15, 0.16, 1.15, 100.15)}})
+    assert exceeded(measurements) == ["growth with turns: exponent of time"]
 
 
-def test_a_ratio_is_the_median_of_each_rounds_ratio():
-    found = Figures()
-    found.rounds["cold"] = {
+def test_ratio_is_the_median_of_the_ratios_of_all_rounds():
+    measurements = Figures()
+    measurements.rounds["cold"] = {
         "contextops": [cost(1), cost(2), cost(9)],
         "script": [cost(1), cost(1), cost(3)],
     }
-    assert found.ratio("cold", "contextops", "script") == 2
-    assert found.ratio("cold", "contextops", "llm") is None
+    assert measurements.ratio("cold", "contextops", "script") == 2
+    assert measurements.ratio("cold", "contextops", "llm") is None
 
 
-def test_the_results_show_every_figure_and_who_is_left_out():
-    found = measured(ours=0.19)
-    found.growth["turns"] = {"contextops": grown(0.15, 0.16, 0.25, 1.15)}
-    found.absent.append("shell-gpt is not installed: no network")
-    text = report.document(found, ["curl 8"], runs=3)
+def test_results_page_shows_figures_and_missing_programs():
+    measurements = measured_figures(ours=0.19)
+    measurements.growth["turns"] = {"contextops": growth_of(0.15, 0.16, 0.25, 1.15)}
+    measurements.absent.append("shell-gpt is not installed: no network")
+    text = report.document(measurements, ["curl 8"], runs=3)
     assert "| one short answer | 0.190 | 0.008 | 0.150 | 0.900 | \N{EN DASH} |" in text
     assert "| one short answer: CPU beside the script's | ≤ 1.2 | 1.267 | NOT HELD |" in text
     assert "| contextops: CPU, seconds | 0.150 | 0.160 | 0.250 | 1.15 | 1.00 |" in text
     assert "- shell-gpt is not installed: no network" in text
 
 
-def test_the_chart_is_svg_with_bars_in_proportion():
-    root = ET.fromstring(report.chart(measured()))
+def test_chart_is_svg_with_proportional_bars():
+    root = ET.fromstring(report.chart(measured_figures()))
     widths = [float(bar.get("width", 0)) for bar in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert len(widths) == 6
-    # curl, script and contextops, llm: from the least to the most.
+    # curl, script and contextops, llm: in increasing order.
     assert widths[:4] == pytest.approx([5.0, 93.3, 93.3, 560.0], abs=0.1)
     title = root.findtext("{http://www.w3.org/2000/svg}title")
     assert "CPU of one short answer: curl 8 ms" in title
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it measures with wait4")
-def test_a_command_is_measured_with_what_it_starts(tmp_path):
-    told = tmp_path / "told"
+@pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
+def test_measurement_includes_child_processes(tmp_path):
+    report_path = tmp_path / "report"
     work = """
 import subprocess, sys
 block = b"x" * 50_000_000
 subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
 sys.exit(3)
 """
-    helper = [sys.executable, "-I", "-S", HERE / "measure.py", told]
+    helper = [sys.executable, "-I", "-S", HERE / "measure.py", report_path]
     argv = [*helper, sys.executable, "-c", work]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
-    status, cpu, wall, peak = told.read_text().split()
+    status, cpu, wall, peak = report_path.read_text().split()
     assert status == "3"
     assert 0 < float(cpu) < 60
     assert float(wall) > 0
     assert 50_000_000 < int(peak) < 100_000_000
 
 
-def test_the_server_answers_by_the_path(run, serve):
+def test_benchmark_server_answers_by_path(run, serve):
     server = serve(loopback.Answers())
-    told = run(
+    result = run(
         "chat", "send", "-n", "-m", "ctx-small", "hi", "--base-url", f"{server.url}/tokens-3"
     )
-    assert told.stdout == "word word the-end\n"
-    told = run("models", "list", "--base-url", f"{server.url}/models-3")
-    assert told.stdout.split() == ["provider-0/model-0", "provider-1/model-1", "the-end"]
+    assert result.stdout == "word word the-end\n"
+    result = run("models", "list", "--base-url", f"{server.url}/models-3")
+    assert result.stdout.split() == ["provider-0/model-0", "provider-1/model-1", "the-end"]

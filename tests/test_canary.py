@@ -1,4 +1,4 @@
-"""A planted key: no command, flag or error shows a byte of it, and no file but its own has it."""
+"""A planted key: no command prints it, with any flag or error, and no other file contains it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ KEY = "sk-CANARY5ca1ab1e0ddba11c0ffee0facade0b57"
 
 pytestmark = pytest.mark.faults
 
-# Each echoes what it was sent, as servers and the proxies before them do.
+# Each echoes the request, as some servers and proxies do.
 SERVERS = {
     "good": OpenWebUI(key=KEY),
-    "refuses": lambda request: detail(f"no such key: {request.key}", 401),
-    "breaks": lambda request: http(500, {}, f"<h1>{request.headers}</h1>"),
+    "rejects the key": lambda request: detail(f"no such key: {request.key}", 401),
+    "server error": lambda request: http(500, {}, f"<h1>{request.headers}</h1>"),
     "redirects": lambda request: http(302, {"location": f"https://x.example/?key={request.key}"}),
-    "streams it": lambda request: stream({"error": {"message": f"bad key {request.key}"}}),
-    "is no JSON": lambda _: http(200, {"content-type": "application/json"}, KEY),
-    "lists it": lambda request: json_answer({"data": [{"id": f"m-{request.key}"}]}),
+    "error in the stream": lambda request: stream({"error": {"message": f"bad key {request.key}"}}),
+    "invalid JSON": lambda _: http(200, {"content-type": "application/json"}, KEY),
+    "key in a model id": lambda request: json_answer({"data": [{"id": f"m-{request.key}"}]}),
 }
-WORDS = {
+ARGUMENTS = {
     ("chat", "send"): ["-n", "hi"],
     ("chat", "repl"): [],
     ("models", "check"): ["--probe", "ctx-small"],
@@ -35,27 +35,27 @@ WORDS = {
     ("completion",): ["bash"],
     ("help",): ["environment"],
 }
-PATHS = [tuple(path.split()[1:]) for path, _, below in COMMANDS if not below]
-# An editor shows the file, and a server runs until somebody ends it.
-LEFT_OUT = {("config", "edit"), ("serve",)}
+PATHS = [tuple(path.split()[1:]) for path, _, subcommands in COMMANDS if not subcommands]
+# An editor shows the file, and a server runs until it is ended.
+BLOCKING = {("config", "edit"), ("serve",)}
 FLAGS = [[], ["-v"], ["--json"], ["--jsonl"], ["--dry-run"], ["--dry-run", "--curl"]]
 FLAGS += [["--format", "junit"], ["--show-origin"], ["--profile", "work"], ["--session", "s"]]
 
 
-@pytest.fixture(params=["stored", "exported", "in a file", "of a command", "in a header"])
-def planted(request, home, monkeypatch):
-    """Plant the key in one of the places where it may be; give the file that has it, if any."""
+@pytest.fixture(params=["stored", "exported", "file", "command", "header"])
+def plant_key(request, home, monkeypatch):
+    """Return a function that plants the key in one place, and returns the files that contain it."""
     config = home / ".config/contextops/config.toml"
     config.parent.mkdir(parents=True)
     key_file = home / "key"
     lines = {
         "stored": f"api_key = '{KEY}'",
         "exported": "",
-        "in a file": f"api_key_file = '{key_file}'",
-        "of a command": f"api_key_command = ['cat', '{key_file}']",
-        "in a header": f"headers = {{ Authorization = 'Bearer {KEY}' }}",
+        "file": f"api_key_file = '{key_file}'",
+        "command": f"api_key_command = ['cat', '{key_file}']",
+        "header": f"headers = {{ Authorization = 'Bearer {KEY}' }}",
     }
-    if request.param in ("in a file", "of a command"):
+    if request.param in ("file", "command"):
         key_file.write_text(KEY)
     if request.param == "exported":
         monkeypatch.setenv("CONTEXTOPS_API_KEY", KEY)
@@ -70,17 +70,17 @@ def planted(request, home, monkeypatch):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_nobody_sees_it(run, home, planted, server):
-    with Server(SERVERS[server], may_be_idle=True) as serving:
-        own = planted(serving.url)
+def test_key_appears_in_no_output_and_no_other_file(run, home, plant_key, server):
+    with Server(SERVERS[server], may_be_idle=True) as running:
+        key_files = plant_key(running.url)
         for path in PATHS:
-            for flags in FLAGS if path not in LEFT_OUT else []:
-                told = run(*path, *WORDS.get(path, []), *flags, input="hi\n")
-                shown = told.stdout_bytes + told.stderr_bytes
+            for flags in FLAGS if path not in BLOCKING else []:
+                result = run(*path, *ARGUMENTS.get(path, []), *flags, input="hi\n")
+                output = result.stdout_bytes + result.stderr_bytes
                 if path in {("api",), ("models", "list")} and server != "good":
-                    # What a server answers there is what was asked for.
-                    shown = told.stderr_bytes
-                assert b"CANARY" not in shown, (path, flags, shown)
+                    # There, the response of the server is the output.
+                    output = result.stderr_bytes
+                assert b"CANARY" not in output, (path, flags, output)
             for file in home.rglob("*"):
-                if file.is_file() and file not in own:
+                if file.is_file() and file not in key_files:
                     assert b"CANARY" not in file.read_bytes(), (path, file)

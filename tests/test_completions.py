@@ -1,4 +1,4 @@
-"""The completion scripts in their own shells: a real TAB, and what it answers."""
+"""The completion scripts in real shells: what a TAB offers and inserts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contextops.config.settings import SETTINGS
 
 pytestmark = [
     pytest.mark.shells,
-    pytest.mark.skipif(sys.platform == "win32", reason="these are shells of POSIX"),
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells"),
 ]
 
 SCRIPTS = Path(__file__).parents[1] / "completions"
@@ -33,14 +33,14 @@ base_url = "https://ai.example.com"
 [profiles.work.params]
 temperature = 0.2
 
-[profiles."my lab"]  # has a blank
+[profiles."my lab"]  # contains a space
 [ profiles . 'x.y' ]
 [templates.brief]
 [templates.brief.params]
 [templates."in French"]
 """
 MODELS = {
-    # A hostile server may list what a shell would run.
+    # A malicious server may list ids that a shell would run.
     "work": ["llama3.1:8b", "llama3.1:70b", "qwen 2", "x$(echo>run)`echo>run`;*"],
     "my lab": ["lab-1"],
     "local": ["smol"],
@@ -55,25 +55,25 @@ KEYS = {*SETTINGS, "default_profile"}
 
 
 class Fish:
-    """fish, which tells what a TAB would offer."""
+    """fish, whose ``complete -C`` prints what a TAB would offer."""
 
     load = "source SCRIPTS/contextops.fish"
 
-    def __init__(self, place, load=""):
-        self.place = place
+    def __init__(self, sandbox, load=""):
+        self.sandbox = sandbox
         self._load = (load or self.load).replace("SCRIPTS", str(SCRIPTS))
 
     def offers(self, line):
-        """Give the words that the last one can become."""
-        return set(self.helps(line))
+        """Return the words that the last word can be completed to."""
+        return set(self.descriptions(line))
 
-    def helps(self, line):
-        told = self.run(f"{self._load}; complete -C $argv", line)
-        assert told.stderr == ""
-        return dict(f"{each}\t".split("\t")[:2] for each in told.stdout.splitlines())
+    def descriptions(self, line):
+        result = self.run(f"{self._load}; complete -C $argv", line)
+        assert result.stderr == ""
+        return dict(f"{each}\t".split("\t")[:2] for each in result.stdout.splitlines())
 
     def becomes(self, line):
-        """Give the words that the command would get after a TAB."""
+        """Return the arguments that the command receives after a TAB."""
         (only,) = self.offers(line)
         return [*line.split(" ")[1:-1], only]
 
@@ -83,88 +83,88 @@ class Fish:
             check=False,
             capture_output=True,
             text=True,
-            cwd=self.place.work,
-            env=self.place.environment,
+            cwd=self.sandbox.work,
+            env=self.sandbox.environment,
         )
 
     def export(self, name, value):
-        self.place.environment[name] = value
+        self.sandbox.environment[name] = value
 
     def close(self):
         pass
 
 
-class OnTerminal:
-    """A shell that is typed to on a pseudo-terminal.
+class TerminalShell:
+    """A shell on a pseudo-terminal.
 
-    It says what it has to say between two control characters, apart from what it draws.
+    It prints its answers between two control characters, to tell them from what it draws.
     """
 
-    def __init__(self, place, load=""):
-        self.place = place
+    def __init__(self, sandbox, load=""):
+        self.sandbox = sandbox
         pexpect = pytest.importorskip("pexpect", exc_type=ImportError)
-        rc = place.home / self.rc
+        rc = sandbox.home / self.rc
         text = f"{load or self.load}\n{self.setup}"
         rc.write_text(text.replace("SCRIPTS", str(SCRIPTS)), encoding="utf-8")
         program, *words = self.argv
         with warnings.catch_warnings():
-            # From 3.12 on forking beside threads warns; the child does nothing but exec.
+            # Python 3.12 and later warn about forking with threads; the child only calls exec.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._terminal = pexpect.spawn(
                 shutil.which(program),
                 [word.replace("RC", str(rc)) for word in words],
-                env={**place.environment, "ZDOTDIR": str(place.home)},
-                cwd=place.work,
+                env={**sandbox.environment, "ZDOTDIR": str(sandbox.home)},
+                cwd=sandbox.work,
                 dimensions=(100, 200),
                 encoding="utf-8",
                 timeout=10,
             )
         self._terminal.delaybeforesend = None
-        self._said()
+        self._read_answer()
 
-    def _said(self):
+    def _read_answer(self):
         self._terminal.expect("\x1e([^\x1f]*)\x1f")
         return self._terminal.match[1].replace("\r\n", "\n").split("\n")
 
     def offers(self, line):
-        """Give the words that the last one can become."""
+        """Return the words that the last word can be completed to."""
         self._terminal.send(f"{line}\t")
-        seen, *offered = self._said()
+        typed_part, *offered = self._read_answer()
         # Ctrl-U
         self._terminal.send("\x15")
-        # A shell may see only the end of the word, such as what stands behind its "=".
-        before = line.rpartition(" ")[2].removesuffix(seen)
+        # A shell may complete only the end of the word, such as the part after "=".
+        before = line.rpartition(" ")[2].removesuffix(typed_part)
         return {f"{before}{each}" for each in offered if each}
 
     def becomes(self, line):
-        """Give the words that the command would get after a TAB."""
+        """Return the arguments that the command receives after a TAB."""
         self._terminal.send(f"{line}\t")
-        self._said()
+        self._read_answer()
         self._terminal.send("\r")
-        return self._said()
+        return self._read_answer()
 
     def shows(self, line):
-        """Give what the terminal shows for the list of the answers."""
+        """Return what the terminal shows as the list of completions."""
         self._terminal.send(f"{line}\t")
-        self._said()
+        self._read_answer()
         self._terminal.send("\x15say\r")
         self._terminal.expect("\x1e\x1f")
         return self._terminal.before
 
     def run(self, command):
         self._terminal.send(f"{command}; say\r")
-        self._said()
+        self._read_answer()
 
     def export(self, name, value):
         self.run(f"export {name}='{value}'" if value else f"unset {name}")
 
     def close(self):
-        # Shells take their time over a hang-up.
+        # Shells end slowly after SIGHUP.
         self._terminal.kill(signal.SIGKILL)
         self._terminal.close(force=True)
 
 
-class Bash(OnTerminal):
+class Bash(TerminalShell):
     """bash."""
 
     rc = ".bashrc"
@@ -183,8 +183,8 @@ class Bash(OnTerminal):
     """
 
 
-class Zsh(OnTerminal):
-    """zsh, with the script where it is autoloaded from."""
+class Zsh(TerminalShell):
+    """zsh, with the script in a folder that it autoloads from."""
 
     rc = ".zshrc"
     argv = ("zsh", "-d", "-i")
@@ -193,7 +193,7 @@ class Zsh(OnTerminal):
         say() { print -rn -- $'\x1e'"${(F)@}"$'\x1f' }
         contextops() { say "$@" }
         compadd() {
-            # Not where it is only asked what would match.
+            # Not where it is called only to see what matches.
             if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then
                 local -a hits
                 local suffix
@@ -211,7 +211,7 @@ class Zsh(OnTerminal):
         }
         zle -N answer
         bindkey '^I' answer
-        # It is not to ask whether all is to be shown.
+        # Otherwise it asks before it shows a long list.
         LISTMAX=1000
         command_not_found_handler() { echo "$1" >>started }
         PS1='$ '
@@ -222,8 +222,8 @@ class Zsh(OnTerminal):
 SHELLS = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
-class Place:
-    """A home with profiles, a folder with files, and no program but those that must not start."""
+class Sandbox:
+    """A home with profiles, a folder with files, and a PATH of programs that must not start."""
 
     def __init__(self, folder):
         self.home, self.work, programs = (folder / name for name in ("home", "work", "programs"))
@@ -252,28 +252,28 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Start a shell that has loaded its script."""
+def start_shell(tmp_path_factory):
+    """Return a function that starts a shell with its completion script loaded."""
     with ExitStack() as stack:
 
-        def start(name, load=""):
+        def start_shell(name, load=""):
             if not shutil.which(name):
-                pytest.skip(f"no {name} on this machine")
-            shell = SHELLS[name](Place(tmp_path_factory.mktemp(name)), load)
+                pytest.skip(f"needs {name}")
+            shell = SHELLS[name](Sandbox(tmp_path_factory.mktemp(name)), load)
             stack.callback(shell.close)
             return shell
 
-        yield start
+        yield start_shell
 
 
 @pytest.fixture(scope="module", params=SHELLS)
-def shell(request, start):
-    started = start(request.param)
-    yield started
-    assert not started.place.started.exists()
+def shell(request, start_shell):
+    loaded = start_shell(request.param)
+    yield loaded
+    assert not loaded.sandbox.started.exists()
 
 
-# --- what a TAB offers ----------------------------------------------------------------------------
+# --- completed words ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def shell(request, start):
         ("cha", {"chat"}),
         ("chat ", {"send", "repl"}),
         ("config ", {"set", "get", "list", "unset", "path", "edit", "use", "check"}),
-        # Past options and their values.
+        # After options and their values.
         ("--profile work -q --color=never ch", {"chat"}),
         ("--profile chat mod", {"models"}),
         ("-H 'X-A: b c' chat --local ", {"send", "repl"}),
@@ -318,7 +318,7 @@ def shell(request, start):
         ("session show ", set(SESSIONS)),
         ("session rm review v", {"v1.2"}),
         ("config set session r", {"review"}),
-        # Models, of the profile that is meant.
+        # Models of the selected profile.
         ("chat send -m llama", {"llama3.1:8b", "llama3.1:70b"}),
         ("chat send --model=llama3.1:7", {"--model=llama3.1:70b"}),
         ("models check llama3.1:8b llama3.1:7", {"llama3.1:70b"}),
@@ -329,7 +329,7 @@ def shell(request, start):
         ("--profile 'my lab' chat send -m ", {"lab-1"}),
         ("--profile my\\ lab chat send -m ", {"lab-1"}),
         ("--profile x.y chat send -m ", set()),
-        # Nothing, rather than what does not fit.
+        # Nothing is offered where no completion is known.
         ("chat send ", set()),
         ("chat send -- --mo", set()),
         ("api GET ", set()),
@@ -341,7 +341,7 @@ def shell(request, start):
         ("chatter send --mo", set()),
     ],
 )
-def test_offers(shell, line, words):
+def test_tab_offers_words(shell, line, words):
     assert shell.offers(f"contextops {line}") == words
 
 
@@ -368,21 +368,21 @@ def test_offers(shell, line, words):
         ("chat send --session folder/", "folder/inner.json"),
     ],
 )
-def test_becomes(shell, line, word):
+def test_tab_completes_word(shell, line, word):
     assert shell.becomes(f"contextops {line}") == [*line.split(" ")[:-1], word]
 
 
 @pytest.mark.parametrize(
     ("command", "options", "subcommands"), COMMANDS, ids=[command for command, *_ in COMMANDS]
 )
-def test_every_command_and_option(shell, command, options, subcommands):
-    # zsh has the "=" of --model= in the word, and takes it away when a blank is typed.
+def test_tab_offers_every_command_and_option(shell, command, options, subcommands):
+    # zsh inserts --model= and removes the "=" when a space is typed.
     assert {each.removesuffix("=") for each in shell.offers(f"{command} -")} == options
     if subcommands:
         assert shell.offers(f"{command} ") == subcommands
 
 
-def test_the_scripts_are_what_the_generator_writes():
+def test_scripts_are_up_to_date():
     for path, text in runpy.run_path(str(SCRIPTS / "generate.py"))["scripts"]():
         assert path.read_text(encoding="utf-8") == text, "run: python completions/generate.py"
 
@@ -391,19 +391,19 @@ MAX_TIME = "Time limit for everything; 0 is none [none; 30s for models and confi
 
 
 @pytest.mark.parametrize("shell", ["fish"], indirect=True)
-def test_helps_in_fish(shell):
-    assert shell.helps("contextops chat send --max") == {
+def test_fish_shows_descriptions(shell):
+    assert shell.descriptions("contextops chat send --max") == {
         "--max-time": MAX_TIME,
         "--max-tokens": "Stop after N tokens",
     }
-    assert shell.helps("contextops cha") == {"chat": "Ask a model"}
-    assert shell.helps("contextops config get proxy") == {
+    assert shell.descriptions("contextops cha") == {"chat": "Ask a model"}
+    assert shell.descriptions("contextops config get proxy") == {
         "proxy": "the proxy, instead of the environment's"
     }
 
 
 @pytest.mark.parametrize("shell", ["zsh"], indirect=True)
-def test_helps_in_zsh(shell):
+def test_zsh_shows_descriptions(shell):
     shown = shell.shows("contextops chat send --max")
     assert MAX_TIME in shown
     assert "Stop after N tokens" in shown
@@ -415,7 +415,7 @@ def test_helps_in_zsh(shell):
 # --- profiles -------------------------------------------------------------------------------------
 
 
-def test_profiles(shell):
+def test_tab_offers_profiles(shell):
     quoted = {name.replace(" ", "\\ ") for name in PROFILES}
     offered = shell.offers("contextops --profile ")
     assert offered in (PROFILES, quoted)
@@ -424,7 +424,7 @@ def test_profiles(shell):
 
 @pytest.fixture
 def export(shell):
-    """Export variables in the shell for one test."""
+    """Return a function that exports variables in the shell for one test."""
     names = set()
 
     def export(**variables):
@@ -437,18 +437,18 @@ def export(shell):
         shell.export(name, "")
 
 
-def test_templates(shell):
+def test_tab_offers_templates(shell):
     offered = shell.offers("contextops chat send --template ")
     assert offered in ({"brief", "in French"}, {"brief", "in\\ French"})
     assert shell.offers("contextops chat send --template=b") == {"--template=brief"}
 
 
-def test_without_a_file_there_are_no_templates(shell, export):
+def test_missing_config_file_offers_no_templates(shell, export):
     export(CONTEXTOPS_CONFIG="/nowhere/config.toml")
     assert shell.offers("contextops chat send --template ") == set()
 
 
-def test_profiles_of_the_file_that_is_named(shell, export, tmp_path):
+def test_profiles_come_from_the_file_in_the_environment(shell, export, tmp_path):
     file = tmp_path / "other file.toml"
     file.write_text("[profiles.other]\r\n[profiles.last]", encoding="utf-8")
     export(CONTEXTOPS_CONFIG=str(file), XDG_CONFIG_HOME="/nowhere")
@@ -457,17 +457,17 @@ def test_profiles_of_the_file_that_is_named(shell, export, tmp_path):
     assert shell.offers("contextops --profile ") == {"default", "local"}
 
 
-def test_profiles_of_the_file_below_xdg(shell, export, tmp_path):
+def test_profiles_come_from_the_file_below_xdg_config_home(shell, export, tmp_path):
     (tmp_path / "contextops").mkdir()
     (tmp_path / "contextops/config.toml").write_text("[profiles.other]", encoding="utf-8")
     export(XDG_CONFIG_HOME=str(tmp_path))
     assert shell.offers("contextops --profile o") == {"other"}
-    # The specification has relative paths ignored.
+    # The specification says that relative paths are ignored.
     export(XDG_CONFIG_HOME="relative")
     assert shell.offers("contextops --profile w") == {"work"}
 
 
-def test_models_of_the_profile_that_is_exported(shell, export, tmp_path):
+def test_models_come_from_the_exported_profile(shell, export, tmp_path):
     export(CONTEXTOPS_PROFILE="my lab")
     assert shell.offers("contextops chat send -m ") == {"lab-1"}
     assert shell.offers("contextops --local chat send -m ") == {"smol"}
@@ -478,7 +478,7 @@ def test_models_of_the_profile_that_is_exported(shell, export, tmp_path):
     assert shell.offers("contextops chat send -m ") == {"other"}
 
 
-def test_sessions_of_the_folder_that_is_exported(shell, export, tmp_path):
+def test_sessions_come_from_the_exported_state_folder(shell, export, tmp_path):
     export(XDG_STATE_HOME=str(tmp_path))
     assert shell.offers("contextops session show ") == set()
     (tmp_path / "contextops").mkdir()
@@ -487,21 +487,21 @@ def test_sessions_of_the_folder_that_is_exported(shell, export, tmp_path):
     assert shell.offers("contextops session show ") == {"a.b"}
 
 
-def test_the_name_of_a_profile_is_mere_text(shell, export, tmp_path):
+def test_profile_name_is_not_evaluated_by_the_shell(shell, export, tmp_path):
     file = tmp_path / "config.toml"
     hostile = "x$(echo>run)`echo>run`;*"
     file.write_text(f"[profiles.'{hostile}']\n", encoding="utf-8")
     export(CONTEXTOPS_CONFIG=str(file))
     assert shell.becomes("contextops --profile x") == ["--profile", hostile]
-    assert not (shell.place.work / "run").exists()
+    assert not (shell.sandbox.work / "run").exists()
 
 
-# --- how the scripts are loaded, and by whom ------------------------------------------------------
+# --- how the scripts are loaded -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_a_tab_starts_no_program(start, name):
-    shell = start(name)
+def test_tab_starts_no_program(start_shell, name):
+    shell = start_shell(name)
     for line in (
         "",
         "cha",
@@ -513,40 +513,40 @@ def test_a_tab_starts_no_program(start, name):
         "session show ",
     ):
         shell.offers(f"contextops {line}")
-    assert not shell.place.started.exists()
-    # What the guard relies on: it would be seen.
+    assert not shell.sandbox.started.exists()
+    # A program that starts is recorded.
     shell.run("python")
-    assert shell.place.started.read_text() == "python\n"
+    assert shell.sandbox.started.read_text() == "python\n"
 
 
-def test_zsh_answers_the_first_tab(start):
-    # Nothing but the name is loaded before.
-    assert start("zsh").becomes("contextops cha") == ["chat"]
+def test_zsh_completes_on_the_first_tab(start_shell):
+    # The script itself is autoloaded by the first TAB.
+    assert start_shell("zsh").becomes("contextops cha") == ["chat"]
 
 
-def test_zsh_evaluates_the_script_too(start):
+def test_zsh_script_works_with_eval(start_shell):
     load = 'autoload -Uz compinit; compinit -u -D; eval "$(<SCRIPTS/_contextops)"'
-    assert start("zsh", load).becomes("contextops cha") == ["chat"]
+    assert start_shell("zsh", load).becomes("contextops cha") == ["chat"]
 
 
-def test_fish_finds_the_script_by_itself(start):
-    shell = start("fish", "set fish_complete_path SCRIPTS")
+def test_fish_loads_the_script_from_its_path(start_shell):
+    shell = start_shell("fish", "set fish_complete_path SCRIPTS")
     assert shell.offers("contextops cha") == {"chat"}
 
 
 @pytest.mark.parametrize(
-    "taste",
+    "settings",
     [
         "set -u",
         "shopt -s extglob nullglob failglob; IFS=c",
         "shopt -u hostcomplete",
         "COMP_WORDBREAKS=${COMP_WORDBREAKS//=}",
-        # As it is before bash 4.
+        # Bash before version 4 has no compopt.
         "enable -n compopt",
     ],
 )
-def test_bash_as_its_user_likes_it(start, taste):
-    shell = start("bash", f'{taste}; eval "$(<SCRIPTS/contextops.bash)"')
+def test_bash_script_works_with_user_settings(start_shell, settings):
+    shell = start_shell("bash", f'{settings}; eval "$(<SCRIPTS/contextops.bash)"')
     assert shell.offers("contextops --profile work -q chat ") == {"send", "repl"}
     assert shell.offers("contextops --color=al") == {"--color=always"}
     assert shell.becomes("contextops --profile my") == ["--profile", "my lab"]
@@ -557,18 +557,18 @@ def test_bash_as_its_user_likes_it(start, taste):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
 @pytest.mark.parametrize("typed", ['"my', "'my", "my\\ l"])
-def test_quotes(shell, typed):
+def test_tab_completes_inside_quotes(shell, typed):
     assert shell.becomes(f"contextops --profile {typed}") == ["--profile", "my lab"]
 
 
 @pytest.mark.parametrize("shell", ["bash"], indirect=True)
-def test_bash_completes_what_stands_before_the_cursor(shell):
+def test_bash_completes_the_word_before_the_cursor(shell):
     left = "\x1b[D"
     assert shell.becomes(f"contextops --col chat send{left * 10}")[0] == "--color"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
 @pytest.mark.parametrize("typed", ["<no", "< no"])
-def test_a_redirection_takes_a_file(shell, typed):
-    # It would not run without one.
+def test_redirection_completes_a_file(shell, typed):
+    # The command runs only if the redirection has a file.
     assert shell.becomes(f"contextops chat send {typed}") == ["chat", "send"]

@@ -1,4 +1,4 @@
-"""What is handed out: the wheel, the archive of the sources, and what they ask for."""
+"""The wheel, the source distribution, and their dependencies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARED = {
 
 
 def build(target, sources, folder):
-    """Build what pip would, with the backend that it would install first."""
+    """Build a distribution with the backend that pip would use, and return its path."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", folder],
         cwd=sources,
@@ -56,37 +56,41 @@ def sources(tmp_path_factory):
     return unpacked
 
 
-def test_the_wheel_has_what_shells_and_man_look_for(wheel):
+def test_wheel_has_completion_scripts_and_manual_page(wheel):
     shared = {
         name.partition("/share/")[2]: data for name, data in wheel.items() if "/share/" in name
     }
     assert shared == {name: (COMPLETIONS / source).read_bytes() for name, source in SHARED.items()}
 
 
-def test_the_wheel_has_the_package_and_nothing_else(wheel):
+def test_wheel_has_the_package_and_nothing_else(wheel):
     modules = {
         f"contextops/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*.py")
     }
+    topics = {
+        f"contextops/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.glob("help/*.md")
+    }
+    assert topics
     scripts = {f"contextops/completions/{name}" for name in SHARED.values()}
-    others = {
+    other_files = {
         name for name in wheel if not re.match(r"contextops_cli-[^/]+\.(dist-info|data)/", name)
     }
-    assert others == modules | scripts - {"contextops/completions/contextops.1"}
+    assert other_files == modules | topics | scripts - {"contextops/completions/contextops.1"}
 
 
-def test_the_archive_builds_the_same_wheel(wheel, sources, tmp_path):
-    again = contents(build("wheel", sources, tmp_path / "again"))
-    assert again.keys() == wheel.keys()
-    assert [name for name in wheel if again[name] != wheel[name]] == []
+def test_sdist_builds_the_same_wheel(wheel, sources, tmp_path):
+    rebuilt = contents(build("wheel", sources, tmp_path / "again"))
+    assert rebuilt.keys() == wheel.keys()
+    assert [name for name in wheel if rebuilt[name] != wheel[name]] == []
 
 
-def test_the_archive_can_be_tested(sources):
+def test_sdist_has_the_tests(sources):
     for each in ("tests/conftest.py", "README.md", "LICENSE", "CHANGELOG.md", "completions"):
         assert (sources / each).exists()
 
 
 def imported():
-    """Give the first part of the name of every module that the package imports."""
+    """Yield the top-level name of every module that the package imports."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
@@ -95,24 +99,26 @@ def imported():
                 yield str(node.module).partition(".")[0]
 
 
-def normal(distribution):
+def normalized(distribution):
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def test_what_is_asked_for_is_imported():
+def test_every_dependency_is_imported():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {normal(re.split(r"[^\w.-]", each)[0]) for each in project["dependencies"]}
+    required = {normalized(re.split(r"[^\w.-]", each)[0]) for each in project["dependencies"]}
     providers = packages_distributions()
-    used = {normal(each) for name in imported() for each in providers.get(name, ())}
-    assert wanted - used == set()
+    imported_distributions = {
+        normalized(each) for name in imported() for each in providers.get(name, ())
+    }
+    assert required - imported_distributions == set()
 
 
-def test_the_locked_packages_are_those_that_are_asked_for():
+def test_locked_packages_cover_all_requirements_with_hashes():
     data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = data["dependency-groups"]
-    asked = [*data["project"]["dependencies"], *groups["test"], *groups["lint"]]
-    wanted = {normal(re.split(r"[^\w.-]", each)[0]) for each in asked}
+    requirements = [*data["project"]["dependencies"], *groups["test"], *groups["lint"]]
+    required = {normalized(re.split(r"[^\w.-]", each)[0]) for each in requirements}
     text = (ROOT / ".ci/requirements.txt").read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([\w.-]+)==\S+(.*\\\n +--hash=sha256:\w{64})?", text, re.MULTILINE))
-    assert wanted - {normal(name) for name in locked} == set()
+    assert required - {normalized(name) for name in locked} == set()
     assert [name for name, hashes in locked.items() if not hashes] == []

@@ -1,4 +1,4 @@
-"""What README and its page say of the matrix of faults, against the table that is run."""
+"""The fault matrix as README and its page describe it, compared with the cases that are run."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def totals(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
 
 
-def test_the_page_is_of_the_whole_matrix_and_all_of_it_held():
+def test_page_covers_the_complete_matrix_and_every_case_passed():
     runs = page.expected()
     *modes, (_, rows, cases, held) = totals(PAGE)
     assert (int(cases), held) == (len(runs), cases)
     assert int(rows) == len({row for row, _, _ in runs})
     for mode, rows, cases, held in modes:
-        there = [(row, case) for row, case, of in runs if of == mode]
-        assert (int(cases), held) == (len(there), cases)
-        assert int(rows) == len({row for row, _ in there})
+        runs_of_mode = [(row, case) for row, case, of in runs if of == mode]
+        assert (int(cases), held) == (len(runs_of_mode), cases)
+        assert int(rows) == len({row for row, _ in runs_of_mode})
     assert "not held" not in PAGE
 
 
-def test_readme_says_what_the_page_says():
+def test_readme_has_the_totals_of_the_page():
     assert totals(README) == totals(PAGE)
 
 
-def test_each_row_is_on_the_page():
-    named = set(re.findall(r"^\| ([FM]\d+b?) \|", PAGE, re.MULTILINE))
-    assert named == {row for row, _, _ in page.expected()}
+def test_every_row_is_on_the_page():
+    on_page = set(re.findall(r"^\| ([FM]\d+b?) \|", PAGE, re.MULTILINE))
+    assert on_page == {row for row, _, _ in page.expected()}

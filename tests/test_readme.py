@@ -1,4 +1,4 @@
-"""What README shows works as it stands there: every block of shell, against a loopback server."""
+"""Every shell example of README, run unchanged against a loopback server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 
 def blocks():
-    """Give each block that has no mark: those with one are run by .ci/run."""
+    """Yield each block without a marker; those with one are run by .ci/run."""
     for number, match in enumerate(BLOCK.finditer(README.read_text(encoding="utf-8"))):
         if match[2] is None:
             yield pytest.param(match[3], id=f"{number}: {match[3].splitlines()[0][:50]}")
@@ -51,52 +51,54 @@ def answer(request):
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
-    """Make a folder with what the examples are about, and the command on the PATH."""
+def workdir(tmp_path, monkeypatch):
+    """Make a folder with the files of the examples, and put the command on the PATH."""
     binaries = tmp_path / "bin"
     binaries.mkdir()
     script = binaries / "contextops"
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m contextops "$@"\n')
     script.chmod(0o755)
-    desk = tmp_path / "desk"
-    desk.mkdir()
-    (desk / "build.log").write_text("error: no\n")
-    (desk / "weather.txt").write_text("Oslo: -3\nZürich: 21\n", encoding="utf-8")
-    (desk / "words.tsv").write_text("sky\tblue\nsea\tgreen\n")
-    (desk / "questions.txt").write_text("one\ntwo\n")
-    (desk / "notes.txt").write_text("note\n")
-    (desk / "main.py").write_text("x = 1\n")
-    (desk / "test_main.py").write_text("assert 1\n")
-    (desk / "evaluate.sh").write_text("#!/bin/sh\n")
-    (desk / "evaluate.sh").chmod(0o755)
-    (desk / "screenshot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    folder = tmp_path / "workdir"
+    folder.mkdir()
+    (folder / "build.log").write_text("error: no\n")
+    (folder / "weather.txt").write_text("Oslo: -3\nZürich: 21\n", encoding="utf-8")
+    (folder / "words.tsv").write_text("sky\tblue\nsea\tgreen\n")
+    (folder / "questions.txt").write_text("one\ntwo\n")
+    (folder / "notes.txt").write_text("note\n")
+    (folder / "main.py").write_text("x = 1\n")
+    (folder / "test_main.py").write_text("assert 1\n")
+    (folder / "evaluate.sh").write_text("#!/bin/sh\n")
+    (folder / "evaluate.sh").chmod(0o755)
+    (folder / "screenshot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm"]
     for step in (["git", "init", "-q"], ["git", "add", "."], [*commit, "one"]):
-        subprocess.run(step, cwd=desk, check=True)
-    (desk / "main.py").write_text("x = 2\n")
+        subprocess.run(step, cwd=folder, check=True)
+    (folder / "main.py").write_text("x = 2\n")
     for step in (["git", "add", "."], [*commit, "two"]):
-        subprocess.run(step, cwd=desk, check=True)
-    (desk / "main.py").write_text("x = 3\n")
-    subprocess.run(["git", "add", "."], cwd=desk, check=True)
-    for folder in (".zfunc", ".config/fish/completions"):
-        (Path(os.environ["HOME"]) / folder).mkdir(parents=True)
+        subprocess.run(step, cwd=folder, check=True)
+    (folder / "main.py").write_text("x = 3\n")
+    subprocess.run(["git", "add", "."], cwd=folder, check=True)
+    for below_home in (".zfunc", ".config/fish/completions"):
+        (Path(os.environ["HOME"]) / below_home).mkdir(parents=True)
     monkeypatch.setenv("PATH", f"{binaries}:{os.environ['PATH']}")
-    return desk
+    return folder
 
 
 @pytest.mark.parametrize("block", list(blocks()))
-def test_an_example_runs(serve, bench, block):
-    told, _ = shown(serve, bench, block)
-    errors = [line for line in told.stderr.splitlines() if not line.startswith("contextops: note:")]
-    assert (told.returncode, errors) == (0, [])
+def test_example_runs_without_error(serve, workdir, block):
+    result, _ = run_block(serve, workdir, block)
+    errors = [
+        line for line in result.stderr.splitlines() if not line.startswith("contextops: note:")
+    ]
+    assert (result.returncode, errors) == (0, [])
 
 
-FOR_CI = re.compile(r"```(yaml|make)\n(.*?)```", re.DOTALL)
+CI_BLOCK = re.compile(r"```(yaml|make)\n(.*?)```", re.DOTALL)
 
 
 def ci_blocks():
-    """Give what README shows to CI servers: the commands of each."""
-    for kind, text in FOR_CI.findall(README.read_text(encoding="utf-8")):
+    """Yield each example for CI servers, with its commands."""
+    for kind, text in CI_BLOCK.findall(README.read_text(encoding="utf-8")):
         lines = [
             line.strip().removeprefix("- ").removeprefix("run: ") for line in text.splitlines()
         ]
@@ -105,27 +107,29 @@ def ci_blocks():
 
 
 @pytest.mark.parametrize(("kind", "text", "commands"), list(ci_blocks()))
-def test_a_gate_of_ci_opens_and_closes(serve, bench, monkeypatch, kind, text, commands):
+def test_ci_example_passes_and_fails_with_the_server(
+    serve, workdir, monkeypatch, kind, text, commands
+):
     if kind == "make":
-        (bench / "Makefile").write_text(text)
+        (workdir / "Makefile").write_text(text)
         commands = "make"
     monkeypatch.setitem(globals(), "ANSWER", "4")
-    told, _ = shown(serve, bench, commands)
-    assert told.returncode == 0, told.stderr
+    result, _ = run_block(serve, workdir, commands)
+    assert result.returncode == 0, result.stderr
     monkeypatch.setitem(globals(), "answer", lambda _: json_answer({"detail": "no"}, 401))
-    told, _ = shown(serve, bench, commands)
-    assert told.returncode == (2 if kind == "make" else 4)
+    result, _ = run_block(serve, workdir, commands)
+    assert result.returncode == (2 if kind == "make" else 4)
 
 
-def shown(serve, bench, block):
-    """Run a block and give what it left, and the server."""
+def run_block(serve, workdir, block):
+    """Run a block; return the completed process and the server."""
     server = serve(answer, may_be_idle=True)
     local = block
     for address in ("http://localhost:11434", "https://ai.example.com"):
         local = local.replace(address, server.url)
-    told = subprocess.run(
+    result = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", local],
-        cwd=bench,
+        cwd=workdir,
         env={
             **os.environ,
             "CONTEXTOPS_BASE_URL": server.url,
@@ -139,16 +143,16 @@ def shown(serve, bench, block):
         text=True,
         timeout=60,
     )
-    return told, server
+    return result, server
 
 
 def block_with(words):
     return next(block.values[0] for block in blocks() if words in block.values[0])
 
 
-def test_a_template_is_a_command_of_git(serve, bench):
-    told, server = shown(serve, bench, block_with("--template"))
-    assert told.stdout == ANSWER
+def test_template_example_asks_for_a_commit_message(serve, workdir):
+    result, server = run_block(serve, workdir, block_with("--template"))
+    assert result.stdout == ANSWER
     body = server.request.json()
     rules, prompt = (message["content"] for message in body["messages"])
     assert rules == "You write commit messages, and nothing else."
@@ -156,22 +160,22 @@ def test_a_template_is_a_command_of_git(serve, bench):
     assert body["temperature"] == 0.2
 
 
-def test_the_lines_of_a_log_become_a_table(serve, bench):
-    (bench / "build.log").write_text("one\ntwo\n")
-    shown(serve, bench, block_with("--schema"))
-    assert (bench / "log.csv").read_text() == 2 * '"error","db1","disk ""full"", twice"\n'
-    assert not (bench / "refused.log").exists()
+def test_schema_example_writes_a_csv_table(serve, workdir):
+    (workdir / "build.log").write_text("one\ntwo\n")
+    run_block(serve, workdir, block_with("--schema"))
+    assert (workdir / "log.csv").read_text() == 2 * '"error","db1","disk ""full"", twice"\n'
+    assert not (workdir / "refused.log").exists()
 
 
-def test_a_tool_is_called_and_what_it_says_is_answered(serve, bench):
-    told, server = shown(serve, bench, block_with("--tools"))
-    assert told.stdout == "tool said: Zürich: 21\n"
-    asked, made, result = server.requests[-1].json()["messages"]
-    assert (asked["role"], made["tool_calls"][0]["id"]) == ("user", "call_1")
+def test_tools_example_sends_the_result_of_the_tool(serve, workdir):
+    result, server = run_block(serve, workdir, block_with("--tools"))
+    assert result.stdout == "tool said: Zürich: 21\n"
+    question, tool_call, result = server.requests[-1].json()["messages"]
+    assert (question["role"], tool_call["tool_calls"][0]["id"]) == ("user", "call_1")
     assert result == {"role": "tool", "tool_call_id": "call_1", "content": "Zürich: 21"}
 
 
-def test_a_loop_of_tools_ends_with_the_status_of_what_failed(serve, bench, monkeypatch):
+def test_tools_example_ends_with_the_status_of_the_error(serve, workdir, monkeypatch):
     monkeypatch.setitem(globals(), "answer", lambda _: json_answer({"detail": "no"}, 422))
-    told, _ = shown(serve, bench, block_with("--tools"))
-    assert (told.returncode, told.stdout) == (22, "")
+    result, _ = run_block(serve, workdir, block_with("--tools"))
+    assert (result.returncode, result.stdout) == (22, "")

@@ -1,4 +1,4 @@
-"""Which modules a command may load: start-up is a feature, and this guard cannot flake."""
+"""Which modules a command may load: start-up time, tested without a clock."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ HEAVY = {
 
 
 def loaded_by(*argv):
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", PROBE, *argv],
         check=True,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
-    return set(told.stderr.split())
+    return set(result.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,19 @@ def loaded_by(*argv):
     ],
     ids=" ".join,
 )
-def test_what_needs_no_server_loads_nothing_heavy(argv):
+def test_command_without_server_loads_no_heavy_module(argv):
     loaded = loaded_by(*argv)
     assert loaded & HEAVY == set()
-    # What the guard relies on: it sees what is loaded.
+    # The probe does see the modules that are loaded.
     assert "typer" in loaded
 
 
 @pytest.mark.parametrize(
-    ("argv", "own"),
+    ("argv", "modules"),
     [
         (["--help"], ["context", "options", "parser"]),
         (["--version"], ["context", "options", "parser"]),
-        (["config", "path"], ["config", "context", "options", "parser"]),
+        (["config", "path"], ["config", "config_check", "context", "options", "parser"]),
         (["completion", "bash"], ["completion", "context", "options", "parser"]),
         (["chat", "--help"], ["chat", "context", "options", "parser"]),
         (["chat", "send", "--help"], ["chat", "chat_send", "context", "options", "parser"]),
@@ -80,33 +80,33 @@ def test_what_needs_no_server_loads_nothing_heavy(argv):
     ],
     ids=str,
 )
-def test_a_command_loads_itself_alone(argv, own):
+def test_command_loads_no_module_of_another_command(argv, modules):
     before = "contextops.commands."
     loaded = sorted(name for name in loaded_by(*argv) if name.startswith(before))
-    assert loaded == sorted(f"{before}{name}" for name in own)
+    assert loaded == sorted(f"{before}{name}" for name in modules)
 
 
 @pytest.mark.parametrize(
     ("summaries", "prefix"), [(SUMMARIES, ""), (SUMMARIES_OF_CHAT, "chat_")], ids=["all", "chat"]
 )
-def test_what_the_help_says_of_a_command_is_what_it_says_itself(summaries, prefix):
+def test_summaries_equal_the_first_help_line_of_each_command(summaries, prefix):
     loaded = Commands(summaries, prefix)
     assert {name: loaded[name].help.splitlines()[0] for name in loaded} == summaries
 
 
-def test_a_conversation_in_a_pipe_loads_no_editor_and_nothing_before_the_first_turn():
+def test_piped_repl_loads_no_heavy_module_before_the_first_turn():
     assert loaded_by("chat", "repl", "-m", "m") & HEAVY == set()
 
 
-def test_a_conversation_at_a_terminal_loads_the_editor_and_no_http_before_the_first_turn(tmp_path):
+def test_repl_on_terminal_loads_the_editor_but_no_http_before_the_first_turn(tmp_path):
     pexpect = pytest.importorskip("pexpect", exc_type=ImportError)
-    told = tmp_path / "told"
-    probe = PROBE.replace("file=sys.stderr", f"file=open({str(told)!r}, 'w')")
+    report = tmp_path / "modules"
+    probe = PROBE.replace("file=sys.stderr", f"file=open({str(report)!r}, 'w')")
     child = pexpect.spawn(sys.executable, ["-c", probe, "chat", "repl", "-m", "m"], timeout=10)
     child.expect_exact("m>")
     child.sendeof()
     child.expect(pexpect.EOF)
     child.close()
-    loaded = set(told.read_text().split())
+    loaded = set(report.read_text().split())
     assert "prompt_toolkit" in loaded
     assert loaded & {"httpx", "rich", "markdown_it", "pygments", "jsonschema"} == set()

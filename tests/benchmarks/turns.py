@@ -93,7 +93,7 @@ def piped(turns: int, *argv: str) -> list[float]:
 
 def looped(turns: int) -> list[float]:
     """Have the turns with a function for a model and give the CPU seconds of each."""
-    from contextops.api.completion import Done, Text
+    from contextops.api.stream import Done, Text
     from contextops.chat import render
     from contextops.chat.inputs import StdinLines as StandardInput
     from contextops.chat.session import Conversation

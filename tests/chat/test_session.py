@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contextops import strict_json
-from contextops.api.completion import Done, Piece, Reasoning, Text
+from contextops.api.stream import Done, Piece, Reasoning, Text
 from contextops.chat import session
 from contextops.chat.session import Conversation
 from contextops.errors import InputError, OutputError, TruncatedError, UsageError

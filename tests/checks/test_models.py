@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from contextops.checks.models import Verdict, combined_error, judge, poll_until_ok, probe_models
+from contextops.checks.models import (
+    ModelCheck,
+    check_listed,
+    combined_error,
+    poll_until_ok,
+    probe_models,
+)
 from contextops.errors import (
     AuthError,
     ConfigError,
@@ -39,11 +45,11 @@ def wait(poll, seconds):
 
 
 def missing(_left=0.0):
-    return [Verdict("m", available=False, failure=ModelNotFoundError("no m"))]
+    return [ModelCheck("m", available=False, error=ModelNotFoundError("no m"))]
 
 
 def failing(failure):
-    return [Verdict("m", available=None, failure=failure)]
+    return [ModelCheck("m", available=None, error=failure)]
 
 
 def test_the_pauses_double_from_half_a_second_to_ten():
@@ -76,7 +82,10 @@ def test_what_is_waited_for_is_told():
 
 
 def test_the_wait_that_a_server_asks_for_is_kept():
-    verdicts = [failing(RateLimitedError("busy", retry_after=7.0)), [Verdict("m", available=True)]]
+    verdicts = [
+        failing(RateLimitedError("busy", retry_after=7.0)),
+        [ModelCheck("m", available=True)],
+    ]
     _, clock, _ = wait(lambda _: verdicts.pop(0), 60)
     assert clock.slept == [7.0]
 
@@ -115,7 +124,7 @@ def test_a_poll_that_its_own_limit_cut_does():
 
 def test_a_failure_that_all_share_is_told_as_it_is():
     failure = ServerError("down")
-    verdicts = judge(["a", "b"], lambda: (_ for _ in ()).throw(failure))
+    verdicts = check_listed(["a", "b"], lambda: (_ for _ in ()).throw(failure))
     assert combined_error(verdicts) is failure
 
 
@@ -124,10 +133,10 @@ def test_a_bug_in_a_probe_is_no_verdict():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        probe_models([Verdict("m", available=True)], probe, jobs=2)
+        probe_models([ModelCheck("m", available=True)], probe, jobs=2)
 
 
 def test_only_what_is_there_is_probed():
     asked = []
-    probe_models([*missing(), Verdict("there", available=True)], asked.append, jobs=4)
+    probe_models([*missing(), ModelCheck("there", available=True)], asked.append, jobs=4)
     assert asked == ["there"]

@@ -1,17 +1,19 @@
-"""What tests of commands that ask a server start from."""
+"""Fixtures of the tests of commands."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
+from contextops.config.profile import state_folder
 from shapes import KEY
 
 
 @pytest.fixture
 def exported(monkeypatch):
-    """Export the address of a server, its key, and a model."""
+    """Return a function that exports a server's address, its key and a model."""
 
     def export(server, model="ctx-small"):
         monkeypatch.setenv("CONTEXTOPS_BASE_URL", server.url)
@@ -26,14 +28,14 @@ def exported(monkeypatch):
 
 @pytest.fixture
 def path(home):
-    """Give where the config file is; the folder is not made."""
+    """Return the path of the config file; its folder does not exist."""
     below = "AppData" if sys.platform == "win32" else ".config"
     return home / below / "contextops" / "config.toml"
 
 
 @pytest.fixture
 def stored(path):
-    """Write the config file."""
+    """Return a function that writes the config file and returns its path."""
 
     def write(text, mode=0o600):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,3 +44,24 @@ def stored(path):
         return path
 
     return write
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    """Change to an empty folder and return its path."""
+    folder = tmp_path / "workdir"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def session_records():
+    """Return a function that reads a session: role, content and completeness of each record."""
+
+    def read(name="s"):
+        lines = (state_folder() / f"{name}.jsonl").read_bytes().splitlines()
+        records = [json.loads(line) for line in lines]
+        return [(line["role"], line["content"], line.get("complete")) for line in records]
+
+    return read

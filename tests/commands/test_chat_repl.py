@@ -16,7 +16,7 @@ from contextops.commands.context import Context
 from contextops.config import profile
 from contextops.config.profile import state_folder
 from contextops.errors import AuthError
-from contextops.output.printer import Printer
+from contextops.output import Printer
 from contextops.repl.context import ReplContext
 from shapes import KEY, OpenWebUI, chunk, stream
 

@@ -148,7 +148,7 @@ def test_nothing_is_printed_before_all_of_it_is_there(command, serve, exported):
     first, rest = FITS[:8], FITS[8:]
     server = exported(serve(lambda _: stream(chunk(first), go_on, *reply(rest))))
     process = command.start(*ARGV, "hi", stderr=None)
-    server.asked.wait(10)
+    server.request_received.wait(10)
     assert process.poll() is None
     go_on.set()
     assert process.stdout.read().decode() == f"{FITS}\n"

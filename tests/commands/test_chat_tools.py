@@ -343,7 +343,7 @@ def test_text_that_is_cut_is_on_stdout_as_always(run, serve, exported):
 def test_text_that_is_interrupted_is_on_stdout_as_always(command, serve, exported):
     server = exported(serve(lambda _: stream(chunk("a part"), HOLD)))
     process = command.start(*ARGV, "-v", "hi")
-    server.asked.wait(10)
+    server.request_received.wait(10)
     while b"< 200" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

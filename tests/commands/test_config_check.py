@@ -44,13 +44,13 @@ def test_all_is_well(run, serve, stored, version):
     assert found["file"] == ("ok", str(path))
     assert found["permissions"][0] == "ok"
     assert found["profile"] == ("ok", f"default: {server.url}/api")
-    assert found["dns"] == ("skipped", "127.0.0.1 is an address")
+    assert found["dns"] == ("skipped", "127.0.0.1 is an IP address")
     assert found["tcp"] == ("ok", f"127.0.0.1 port {server.port}")
     assert found["tls"] == ("skipped", "plain http")
     assert found["health"][0] == "ok"
     assert found["version"] == ("ok", version)
-    assert found["key"] == ("ok", f"the server lists models for that of {path} [profiles.default]")
-    assert found["models"] == ("ok", "2, ctx-small among them")
+    assert found["key"] == ("ok", f"accepted (from {path} [profiles.default])")
+    assert found["models"] == ("ok", "2 available, including ctx-small")
     assert KEY not in told.stdout
 
 
@@ -71,8 +71,8 @@ def test_nothing_is_set_at_all(run, monkeypatch, refusing):
     found = rows(told)
     assert found["file"][0] == "skipped"
     assert found["tcp"] == ("failed", "unreachable")
-    assert found["models"] == ("skipped", "as tcp failed")
-    assert "connection refused; check that it runs" in told.stderr
+    assert found["models"] == ("skipped", "because tcp failed")
+    assert "connection refused; check that the server is running" in told.stderr
     assert told.stderr.count("\n") == 1
 
 
@@ -206,7 +206,7 @@ def test_no_key_where_one_is_wanted_is_4(run, serve, exported, monkeypatch):
     monkeypatch.delenv("CONTEXTOPS_API_KEY")
     told = run("config", "check")
     assert (told.status, rows(told)["key"]) == (4, ("failed", "auth"))
-    assert "no key is sent" in told.stderr
+    assert "no key was sent" in told.stderr
     assert "contextops config set api_key -" in told.stderr
 
 
@@ -309,7 +309,7 @@ def test_a_header_that_is_the_key_is_told(run, serve, exported, monkeypatch):
     monkeypatch.delenv("CONTEXTOPS_API_KEY")
     told = run("config", "check", "-H", f"Authorization: Bearer {KEY}")
     assert told.status == 0
-    assert rows(told)["key"][1] == "the server takes the header Authorization that is set"
+    assert rows(told)["key"][1] == "accepted (from the Authorization header)"
 
 
 def test_a_refused_health_is_not_the_key(run, serve, exported):
@@ -341,7 +341,7 @@ def test_junit_skips_what_was_not_looked_at(run, exported, refusing, monkeypatch
     monkeypatch.setenv("CONTEXTOPS_BASE_URL", refusing)
     suite = ET.fromstring(run("config", "check", "--format", "junit").stdout).find("testsuite")
     assert (suite.get("failures"), suite.get("tests")) == ("1", str(len(CHECKS)))
-    assert suite.find("testcase[@name='models']/skipped").get("message") == "as tcp failed"
+    assert suite.find("testcase[@name='models']/skipped").get("message") == "because tcp failed"
 
 
 def test_github_gets_an_annotation(run, exported, refusing, monkeypatch):
@@ -354,7 +354,7 @@ def test_a_table_on_a_terminal(terminal, serve, exported):
     exported(serve(OpenWebUI()))
     shown = terminal("config", "check")
     shown.expect(r"CHECK +STATE +DETAIL\r\n")
-    shown.expect(r"models +ok +2, ctx-small among them\r\n")
+    shown.expect(r"models +ok +2 available, including ctx-small\r\n")
     shown.expect(__import__("pexpect").EOF)
     shown.close()
     assert shown.exitstatus == 0

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from contextops.output.markdown import MarkdownWriter
-from contextops.output.printer import sanitize_text
+from contextops.output.sanitize import sanitize_text
 from shapes import KEY, chunk, stream
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -16,7 +16,7 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 def rendered(text: str) -> str:
     """Give what a person sees of an answer, without styles."""
     shown: list[str] = []
-    writer = MarkdownWriter(shown.append, color="auto", clean=sanitize_text)
+    writer = MarkdownWriter(shown.append, color="auto", sanitize=sanitize_text)
     writer.write(text)
     writer.end()
     return STYLE.sub("", "".join(shown))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.output.markdown_blocks import Blocks, first_code_block
+from contextops.output.markdown_blocks import BlockSplitter, first_code_block
 
 # Texts of what matters to the reader of blocks, so that random ones are not all one paragraph.
 TEXTS = st.lists(
@@ -27,7 +27,7 @@ TEXTS = st.lists(
 
 
 def blocks_of(pieces: Iterable[str]) -> list[str]:
-    blocks = Blocks()
+    blocks = BlockSplitter()
     return [block for piece in pieces for block in blocks.feed(piece)] + blocks.close()
 
 
@@ -106,13 +106,13 @@ def test_a_fence_needs_no_blank_line(blocks: list[str]):
     ],
 )
 def test_a_block_is_given_as_soon_as_it_is_finished(text: str, block: str):
-    blocks = Blocks()
+    blocks = BlockSplitter()
     assert not [each for piece in text[:-1] for each in blocks.feed(piece)]
     assert [each.strip("\n") for each in blocks.feed(text[-1])] == [block]
 
 
 def test_a_list_is_not_finished_while_it_may_go_on():
-    blocks = Blocks()
+    blocks = BlockSplitter()
     assert not [each for piece in "1. a\n\n2" for each in blocks.feed(piece)]
     assert not blocks.feed(". b\n")
     assert blocks.close() == ["1. a\n\n2. b\n"]
@@ -120,7 +120,7 @@ def test_a_list_is_not_finished_while_it_may_go_on():
 
 @pytest.mark.parametrize("start", ["", "```\n", "- a\n\n- "])
 def test_a_long_line_in_small_pieces_costs_no_time(start: str):
-    blocks = Blocks()
+    blocks = BlockSplitter()
     blocks.feed(start)
     begun = time.process_time()
     for _ in range(40_000):

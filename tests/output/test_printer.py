@@ -28,7 +28,9 @@ from contextops.errors import (
     SignalInterrupt,
     TruncatedError,
 )
-from contextops.output.printer import Printer, Spinner, sanitize_text
+from contextops.output.printer import Printer
+from contextops.output.sanitize import sanitize_text
+from contextops.output.spinner import Spinner
 
 # The contract's list, but for the two that text needs.
 FORBIDDEN = {

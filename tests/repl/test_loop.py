@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contextops.api.completion import Done, Text
+from contextops.api.stream import Done, Text
 from contextops.errors import (
     InputError,
     ModelNotFoundError,
@@ -16,7 +16,7 @@ from contextops.errors import (
     SignalInterrupt,
     TimedOutError,
 )
-from contextops.output.printer import StdoutError
+from contextops.output import StdoutError
 from deaths import SIGNALS
 from repl_driver import answer, failing, response
 

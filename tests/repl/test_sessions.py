@@ -14,7 +14,7 @@ from contextops import files
 from contextops.chat import session
 from contextops.chat.session import Conversation
 from contextops.errors import OutputError, SignalInterrupt
-from contextops.output.printer import Printer
+from contextops.output import Printer
 from repl_driver import failing
 
 

@@ -220,7 +220,7 @@ def test_incomplete_answer_is_saved_when_terminal_closes(start, run, serve, expo
     server = exported(serve(lambda _: stream(chunk("part "), HOLD)))
     person = start("--session", "s")
     person.types("one\r")
-    assert server.asked.wait(10)
+    assert server.request_received.wait(10)
     time.sleep(0.2)
     person.child.kill(signal.SIGHUP)
     person.sees_end(signum=signal.SIGHUP)
@@ -290,7 +290,7 @@ def test_dumb_terminal_reads_plain_lines(terminal, server, monkeypatch):
     monkeypatch.delenv("CONTEXTOPS_MODEL")
     person = Person(terminal("chat", "repl", env={"TERM": "dumb"}))
     # The model can still be chosen.
-    person.sees("no model chosen: there are ctx-small, ctx-large", "default (no model)> ")
+    person.sees("no model chosen; the server offers ctx-small, ctx-large", "default (no model)> ")
     person.types("/model ctx-small\r")
     person.sees("model: ctx-small", f"{PROMPT} ")
     person.types("one\\\r", "two\r")

@@ -1,4 +1,4 @@
-"""Certificates for the loopback, made with the ``openssl`` command."""
+"""Certificates for the loopback address, made with the ``openssl`` command."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ subjectAltName = DNS:elsewhere.example
 
 
 class Certificates:
-    """An authority of our own and what it has signed, as PEM files that hold key and certificate.
+    """A certificate authority and what it has signed, as PEM files with key and certificate.
 
-    ``authority`` is what a client trusts, ``good`` a certificate for the loopback (for clients
-    too), ``expired`` one of yesterday, ``misnamed`` one for another host.
+    ``authority`` is the file that a client trusts; ``good`` is valid for the loopback address, for
+    servers and clients; ``expired`` ended yesterday; ``misnamed`` is for another host.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class Certificates:
         *,
         ask_client: bool = False,
     ) -> ssl.SSLContext:
-        """Make a context for the server's side; ``ask_client`` wants a certificate back."""
+        """Return a server's TLS context; ``ask_client`` requires a certificate of the client."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._folder / f"{which}.pem")
         if ask_client:
@@ -72,15 +72,15 @@ class Certificates:
             authority = self._folder / "authority.crt"
             signer = ["-CA", authority, "-CAkey", self._folder / "authority.key", "-CAcreateserial"]
         file = ["-extfile", self._folder / "extensions", "-extensions", extensions]
-        how = [*signer, *file, "-days", days, "-out", certificate]
-        _openssl("x509", "-req", "-sha256", "-in", request, *how)
-        both = self._folder / f"{name}.pem"
-        both.write_bytes(key.read_bytes() + certificate.read_bytes())
-        return both
+        options = [*signer, *file, "-days", days, "-out", certificate]
+        _openssl("x509", "-req", "-sha256", "-in", request, *options)
+        combined = self._folder / f"{name}.pem"
+        combined.write_bytes(key.read_bytes() + certificate.read_bytes())
+        return combined
 
 
-def missing() -> bool:
-    """Tell whether the ``openssl`` command is not there."""
+def openssl_is_missing() -> bool:
+    """Return whether the ``openssl`` command is not installed."""
     return shutil.which("openssl") is None
 
 

@@ -1,4 +1,4 @@
-"""What there is on the command line: the measure of what describes it."""
+"""Every command and option that the help shows, for tests of what describes them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import typer
 from contextops.app import app
 
 
-def visible(command, parent=None, name="contextops"):
-    """Give each command as it is typed, the options that its help shows, and its subcommands."""
+def visible_commands(command, parent=None, name="contextops"):
+    """Yield each command as it is typed, the options that its help shows, and its subcommands."""
     ctx = typer.Context(command, info_name=name, parent=parent, **command.context_settings)
     options = {
         name
@@ -17,10 +17,10 @@ def visible(command, parent=None, name="contextops"):
         for name in (*param.opts, *param.secondary_opts)
     }
     commands = getattr(command, "commands", {}).items()
-    below = {subcommand: each for subcommand, each in commands if not each.hidden}
-    yield ctx.command_path, options, set(below)
-    for subcommand, each in below.items():
-        yield from visible(each, ctx, subcommand)
+    subcommands = {subcommand: each for subcommand, each in commands if not each.hidden}
+    yield ctx.command_path, options, set(subcommands)
+    for subcommand, each in subcommands.items():
+        yield from visible_commands(each, ctx, subcommand)
 
 
-COMMANDS = list(visible(typer.main.get_command(app)))
+COMMANDS = list(visible_commands(typer.main.get_command(app)))

@@ -1,4 +1,4 @@
-"""The signals that ask a command to end, as far as this system has them."""
+"""The signals that end a command, as far as this system has them."""
 
 from __future__ import annotations
 

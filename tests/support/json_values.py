@@ -1,4 +1,4 @@
-"""JSON values of every kind, for properties that hold whatever a server says."""
+"""Hypothesis strategies for JSON values of every kind, such as a server may send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ SCALARS = st.none() | st.booleans() | _NUMBERS | st.text(max_size=20)
 
 
 def values(*names: str, texts: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
-    """Give any value; ``names`` are keys, and ``texts`` values, that the reader looks for."""
+    """Return a strategy for any JSON value.
+
+    ``names`` are keys and ``texts`` are values that the code under test treats specially; they
+    are drawn more often.
+    """
     keys = st.sampled_from(names) | st.text(max_size=3) if names else st.text(max_size=8)
     scalars = SCALARS | st.sampled_from(texts) if texts else SCALARS
     return st.recursive(

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contextops.api.completion import Done, Text
+from contextops.api.stream import Done, Text
 from contextops.chat import render
 from contextops.chat.inputs import InputReader
 from contextops.chat.session import Conversation
 from contextops.config.template import Template
-from contextops.output.printer import Printer
+from contextops.output import Printer
 from contextops.repl.dialogue import Dialogue, TemplateRequest
 from contextops.repl.loop import Repl
 

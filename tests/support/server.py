@@ -1,16 +1,16 @@
-"""A server on the loopback that sends exactly the bytes that a test gives it.
+"""A server on the loopback address that sends exactly the bytes that a test specifies.
 
-It works on sockets, not on a web framework, since it must be able to misframe. Its answer is a
-function of the request, given in the test::
+It uses sockets, not a web framework, since it must also send responses that are not valid HTTP.
+Its answer is a function of the request::
 
     with Server(lambda request: http(200, {"data": []})) as server:
         ...
 
-An answer is bytes, or steps one after the other: bytes are sent as they stand, a number waits that
-many seconds, a ``threading.Event`` is waited for, and a function is called with the connection:
-``HOLD`` waits until the client hangs up, ``CLOSE`` closes, ``RESET`` resets. While it waits, the
-server notices a client that hangs up. After a whole and well-framed answer the connection is kept
-for the next request; after any other it is closed.
+An answer is bytes or a sequence of steps. Bytes are sent unchanged, a number is a pause in seconds,
+a ``threading.Event`` is waited for, and a function is called with the connection: ``HOLD`` waits
+until the client closes the connection, ``CLOSE`` closes it, ``RESET`` resets it. While the server
+waits, it notices when the client closes. After a complete and well-framed answer the connection
+stays open for the next request; after any other answer it is closed.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _JOIN_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request as it came in."""
+    """One request as it was received."""
 
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
     head: bytes
-    """The request line and the headers, as sent."""
+    """The request line and the headers, as received."""
     connection: int
-    """The number of its connection, from 1."""
+    """The number of its connection, starting at 1."""
     turn: int
-    """Its number on that connection, from 1."""
+    """Its number on that connection, starting at 1."""
 
     @property
     def path(self) -> str:
-        """Give the path as sent, without the query."""
+        """The path as received, without the query."""
         if self.method == "CONNECT":
             return self.target
         if self.target.startswith("/"):
@@ -60,26 +60,26 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """Give the query's parameters."""
+        """The parameters of the query."""
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     @property
     def key(self) -> str | None:
-        """Give the bearer key, None where none was sent."""
+        """The bearer key, None if there was none."""
         scheme, _, key = self.headers.get("authorization", "").partition(" ")
         return key.strip() if scheme.lower() == "bearer" else None
 
     def json(self) -> Any:
-        """Parse the body."""
+        """Return the parsed JSON body."""
         return json.loads(self.body)
 
 
 class ClientGoneError(Exception):
-    """The client has closed its end."""
+    """The client has closed the connection."""
 
 
 class Connection:
-    """One client's socket, as steps see it."""
+    """The connection to one client; steps that are functions are called with it."""
 
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.socket = sock
@@ -88,14 +88,14 @@ class Connection:
         self.buffer = bytearray()
 
     def send(self, block: bytes) -> None:
-        """Send bytes as they stand."""
+        """Send bytes unchanged."""
         try:
             self.socket.sendall(block)
         except OSError as error:
             raise ClientGoneError from error
 
     def receive(self) -> bytes:
-        """Take the next bytes from the client; none mean that it has ended its side."""
+        """Return the next bytes from the client, empty at the end of its side."""
         try:
             return self.socket.recv(_BLOCK)
         except TimeoutError:
@@ -104,7 +104,7 @@ class Connection:
             return b""
 
     def receive_until(self, end: bytes) -> bytes:
-        """Take what comes before ``end``, and ``end``."""
+        """Return the bytes before ``end``, and discard ``end``."""
         while end not in self.buffer:
             self._receive_more()
         text, _, rest = self.buffer.partition(end)
@@ -112,7 +112,7 @@ class Connection:
         return bytes(text)
 
     def receive_exactly(self, length: int) -> bytes:
-        """Take so many bytes."""
+        """Return the next ``length`` bytes."""
         while len(self.buffer) < length:
             self._receive_more()
         block = bytes(self.buffer[:length])
@@ -126,52 +126,55 @@ class Connection:
         self.buffer += block
 
     def wait(self, seconds: float, event: threading.Event | None = None) -> None:
-        """Wait for ``event`` or the time to pass, whichever is first, unless the client goes."""
+        """Wait until ``event`` is set or ``seconds`` have passed.
+
+        Raises ``ClientGoneError`` when the client closes the connection first.
+        """
         end = time.monotonic() + seconds
         while not (event and event.is_set()):
-            left = end - time.monotonic()
-            if left <= 0:
+            remaining = end - time.monotonic()
+            if remaining <= 0:
                 return
-            if self._gone_within(min(left, 0.01) if event else left):
+            if self._hangs_up_within(min(remaining, 0.01) if event else remaining):
                 raise ClientGoneError
 
     def hold(self) -> None:
-        """Keep the connection open until the client closes it."""
+        """Wait until the client closes the connection."""
         self.wait(float("inf"))
 
     def reset(self) -> None:
-        """Close with a TCP reset."""
+        """Close the connection with a TCP reset."""
         linger = struct.pack("ii", 1, 0)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.close()
 
     def close(self) -> None:
-        """Close at once."""
+        """Close the connection."""
         self.closed = True
         self.socket.close()
 
     def drain(self) -> None:
-        """End our side, then read until the client has ended its own."""
+        """Shut down the sending side, read until the client does the same, and close."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
         while self.receive():
             pass
         self.close()
 
-    def break_off(self) -> None:
-        """Wake whatever waits on this connection, from another thread."""
+    def shut_down(self) -> None:
+        """Wake the thread that waits on this connection; called from another thread."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
-    def _gone_within(self, seconds: float) -> bool:
+    def _hangs_up_within(self, seconds: float) -> bool:
         if not _HANG_UP:
-            return self._silent_within(min(seconds, 0.05))
+            return self._poll_for_end(min(seconds, 0.05))
         poller = select.poll()
         poller.register(self.socket, _HANG_UP)
         return bool(poller.poll(None if seconds == float("inf") else seconds * 1000))
 
-    def _silent_within(self, seconds: float) -> bool:
-        """Do the same where the system does not tell of hang-ups: there the end is readable."""
+    def _poll_for_end(self, seconds: float) -> bool:
+        """Poll for the end of the stream, on systems without ``POLLRDHUP``."""
         if not select.select([self.socket], [], [], seconds)[0]:
             return False
         try:
@@ -194,7 +197,7 @@ Greeting: TypeAlias = Iterable[Step] | Callable[[int], Iterable[Step]]
 
 @dataclass
 class _Framing:
-    """Tell from what was sent whether the client can await another answer."""
+    """The framing of an answer: whether it leaves the connection usable for the next one."""
 
     method: str
     head: bytes | None = b""
@@ -204,7 +207,8 @@ class _Framing:
     body: int = 0
     tail: bytes = b"\r\n"
 
-    def sent(self, block: bytes) -> None:
+    def add(self, block: bytes) -> None:
+        """Record a block that was sent."""
         if self.head is not None:
             head, end, block = (self.head + block).partition(b"\r\n\r\n")
             self.head = None if end or len(head) > _BLOCK else head
@@ -232,17 +236,17 @@ class _Framing:
 
 @dataclass(kw_only=True)
 class Server:
-    """Answer on the loopback until the block ends, then see that all went as meant.
+    """A server that answers until its ``with`` block ends, and then checks how it was used.
 
-    The block fails when nobody called the server, unless it ``may_be_idle``, and when the answer
-    function raised. ``answer`` may be an answer too, the same for every request.
+    The block raises AssertionError if no client sent a request, unless ``may_be_idle`` is true. It
+    also raises what the answer function raised. ``answer`` is a function of the request, or one
+    answer for every request.
 
-    ``at`` is its port, 0 for any that is free.
-
-    ``idle`` closes a kept connection after so many seconds, 0 at once. ``greeting`` is what a
-    connection gets before anything is read from it (``[CLOSE]``, an SSH banner), or a function of
-    its number that gives this. ``early`` answers before the body is read, and reads the rest when
-    the answer is out. ``tls`` is a context for the server's side.
+    ``at`` is the port, 0 for any free one. ``idle`` closes an open connection after that many
+    seconds without a request, 0 right after the answer. ``greeting`` holds the steps of a
+    connection before anything is read from it (``[CLOSE]``, an SSH banner), or is a function that
+    returns them for the connection's number. ``early`` sends the answer before the body is read.
+    ``tls`` is the server's TLS context.
     """
 
     answer: Callable[[Request], Answer] | Answer = field(kw_only=False)
@@ -256,15 +260,15 @@ class Server:
 
     requests: list[Request] = field(default_factory=list, init=False)
     connections: int = field(default=0, init=False)
-    strays: list[bytes] = field(default_factory=list, init=False)
-    """What came in that was no HTTP."""
+    invalid_requests: list[bytes] = field(default_factory=list, init=False)
+    """Received data that is not HTTP."""
     handshakes_failed: list[Exception] = field(default_factory=list, init=False)
     failures: list[BaseException] = field(default_factory=list, init=False)
-    """What the answer function raised."""
-    asked: threading.Event = field(default_factory=threading.Event, init=False)
-    """Set when the first request is in."""
+    """Exceptions that the answer function raised."""
+    request_received: threading.Event = field(default_factory=threading.Event, init=False)
+    """Set when the first request was received."""
     hung_up: threading.Event = field(default_factory=threading.Event, init=False)
-    """Set when a client has gone before it had sent its request or got its whole answer."""
+    """Set when a client closed the connection before it had the complete answer."""
 
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -273,18 +277,18 @@ class Server:
 
     @property
     def origin(self) -> str:
-        """Give scheme, host and port."""
+        """Scheme, host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Give the base URL."""
+        """The base URL."""
         return self.origin
 
     @property
     def request(self) -> Request:
-        """Give the only request that there was."""
+        """The request; raises ValueError unless there was exactly one."""
         (request,) = self.requests
         return request
 
@@ -293,7 +297,7 @@ class Server:
         self._listener = socket.create_server((self.host, self.at), family=family, backlog=1024)
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
-        self._wake, self._waker = socket.socketpair()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
         self._start(self._accept)
         return self
 
@@ -302,39 +306,39 @@ class Server:
         if error is None:
             self.check()
         else:
-            for failure in self.failures:
-                error.add_note(f"the server's answer raised {failure!r}")
+            for raised in self.failures:
+                error.add_note(f"the server's answer raised {raised!r}")
 
     def check(self) -> None:
-        """Raise what the answer function raised, or that nobody called."""
-        for failure in self.failures:
-            raise failure
+        """Raise what the answer function raised, or AssertionError if no request was received."""
+        for error in self.failures:
+            raise error
         if not self.connections and not self.may_be_idle:
-            raise AssertionError(f"nobody called the server at {self.origin}")
-        if not (self.requests or self._reached or self.may_be_idle):
-            raise AssertionError(f"nobody asked the server at {self.origin} anything")
+            raise AssertionError(f"no client connected to the server at {self.origin}")
+        if not (self.requests or self._was_reached or self.may_be_idle):
+            raise AssertionError(f"no client sent a request to the server at {self.origin}")
 
     def stop(self) -> None:
-        """Close everything and wait for the threads; a second time does nothing."""
+        """Close all connections and wait for the threads; a second call does nothing."""
         if self._stopping.is_set():
             return
         self._stopping.set()
-        self._waker.send(b"x")
+        self._wake_sender.send(b"x")
         self.threads[0].join(_JOIN_SECONDS)
         with self._lock:
             connections = list(self._open.values())
         for connection in connections:
-            connection.break_off()
+            connection.shut_down()
         for thread in self.threads:
             thread.join(_JOIN_SECONDS)
         if any(thread.is_alive() for thread in self.threads):
             self.failures.append(RuntimeError("an answer did not end when the server was stopped"))
-        for sock in (self._listener, self._wake, self._waker):
+        for sock in (self._listener, self._wake_receiver, self._wake_sender):
             sock.close()
 
     @property
-    def _reached(self) -> bool:
-        return bool(self.greeting or self.strays or self.handshakes_failed)
+    def _was_reached(self) -> bool:
+        return bool(self.greeting or self.invalid_requests or self.handshakes_failed)
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -344,14 +348,14 @@ class Server:
     def _accept(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._wake, selectors.EVENT_READ)
+            selector.register(self._wake_receiver, selectors.EVENT_READ)
             while not self._stopping.is_set():
                 selector.select()
-                self._take_waiting()
-        self._take_waiting()
+                self._accept_pending()
+        self._accept_pending()
 
-    def _take_waiting(self) -> None:
-        """Take all who wait; at the end too, so that none who called is overlooked."""
+    def _accept_pending(self) -> None:
+        """Accept every pending connection, at the end too, so that each one is counted."""
         while True:
             try:
                 sock, _ = self._listener.accept()
@@ -367,29 +371,31 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            self._converse(connection)
+            self._handle(connection)
         except ClientGoneError:
             if not self._stopping.is_set():
                 self.hung_up.set()
-        except BaseException as failure:  # noqa: BLE001  it is raised again at the end
-            self.failures.append(failure)
+        except BaseException as error:  # noqa: BLE001  raised again by check()
+            self.failures.append(error)
         finally:
             with self._lock:
                 self._open.pop(connection.number)
                 connection.close()
 
-    def _converse(self, connection: Connection) -> None:
+    def _handle(self, connection: Connection) -> None:
         greeting = self.greeting
-        self._play(connection, greeting(connection.number) if callable(greeting) else greeting)
-        if connection.closed or not self._secure(connection):
+        self._send_steps(
+            connection, greeting(connection.number) if callable(greeting) else greeting
+        )
+        if connection.closed or not self._start_tls(connection):
             return
         turn = 1
         while request := self._read(connection, turn):
             self.requests.append(request)
-            self.asked.set()
+            self.request_received.set()
             answer = self.answer(request) if callable(self.answer) else self.answer
             framing = _Framing(request.method)
-            self._play(connection, [answer] if isinstance(answer, bytes) else answer, framing)
+            self._send_steps(connection, [answer] if isinstance(answer, bytes) else answer, framing)
             if connection.closed:
                 return
             if self.early:
@@ -398,7 +404,7 @@ class Server:
                 return
             turn += 1
 
-    def _secure(self, connection: Connection) -> bool:
+    def _start_tls(self, connection: Connection) -> bool:
         if self.tls is None:
             return True
         try:
@@ -412,7 +418,7 @@ class Server:
             return False
         return True
 
-    def _play(
+    def _send_steps(
         self, connection: Connection, steps: Iterable[Step], framing: _Framing | None = None
     ) -> None:
         try:
@@ -420,7 +426,7 @@ class Server:
                 if isinstance(step, bytes):
                     connection.send(step)
                     if framing:
-                        framing.sent(step)
+                        framing.add(step)
                 elif isinstance(step, threading.Event):
                     connection.wait(float("inf"), step)
                 elif callable(step):
@@ -434,10 +440,10 @@ class Server:
                 steps.close()
 
     def _read(self, connection: Connection, turn: int) -> Request | None:
-        if not self._begun(connection, turn):
+        if not self._wait_for_request(connection, turn):
             return None
         if not connection.buffer[:1].isupper():
-            self.strays.append(bytes(connection.buffer))
+            self.invalid_requests.append(bytes(connection.buffer))
             connection.send(_BAD_REQUEST)
             return None
         head = connection.receive_until(b"\r\n\r\n")
@@ -454,7 +460,7 @@ class Server:
             turn=turn,
         )
 
-    def _begun(self, connection: Connection, turn: int) -> bool:
+    def _wait_for_request(self, connection: Connection, turn: int) -> bool:
         connection.socket.settimeout(self.idle if turn > 1 else None)
         try:
             if not connection.buffer:
@@ -496,7 +502,7 @@ _BAD_REQUEST = (
 
 @contextlib.contextmanager
 def refusing() -> Iterator[str]:
-    """Give the URL of a port that is taken, so that it stays free, but refuses connections."""
+    """Yield the URL of a port that is bound, so that nobody else uses it, but does not listen."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -504,13 +510,13 @@ def refusing() -> Iterator[str]:
 
 @contextlib.contextmanager
 def deaf() -> Iterator[str]:
-    """Give the URL of a port where a connection is neither accepted nor refused."""
+    """Yield the URL of a port where connections are neither accepted nor refused."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         for _ in range(3):
-            caller = stack.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(listener.getsockname())
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,8 +1,9 @@
-"""Answers in the shapes that real servers give them, and what to build others from.
+"""Answers in the shapes of real servers, and functions to build others.
 
-``OpenWebUI`` answers as three of its versions were seen to with a stand-in provider behind them,
+``OpenWebUI`` answers as recorded from three of its versions with a fake provider behind them,
 ``LlamaCpp`` as llama.cpp's own server, ``Reference`` as the product's reference page says. Words
-with an exclamation mark in the prompt steer the provider: ``!429`` refuses, ``!cut`` breaks off.
+that begin with an exclamation mark in the prompt control the fake provider: ``!429`` makes it
+answer with that status, ``!cut`` makes it end the stream early.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 from server import CLOSE, Answer, Request, Step
 
 KEY = "sk-5ca1ab1e0ddba11c0ffee0facade0b57"
-"""A key of the form that Open WebUI gives out; it must appear in no output."""
+"""A key in the format of Open WebUI; it must not appear in any output."""
 
 CREATED = 1795343264
 DONE = "[DONE]"
@@ -31,45 +32,45 @@ USAGE = {
 
 JSON: TypeAlias = Any
 Event: TypeAlias = dict[str, Any] | str | bytes
-"""An event: a value for JSON, the text of a ``data`` field, or bytes as they stand."""
+"""An event: a JSON value, the text of a ``data`` field, or bytes that are sent unchanged."""
 
 
-# What answers are built from
+# Parts of answers
 
 
 def http(
     status: int, headers: Mapping[str, str | None] | None = None, body: bytes | str = b""
 ) -> bytes:
-    """Frame an answer; its length is given unless ``headers`` say it, or None for it."""
+    """Return an HTTP response; its length is set unless ``headers`` has one, or None for it."""
     if isinstance(body, str):
         body = body.encode()
-    told = {name.lower(): value for name, value in (headers or {}).items()}
-    if "transfer-encoding" not in told:
-        told.setdefault("content-length", str(len(body)))
+    fields = {name.lower(): value for name, value in (headers or {}).items()}
+    if "transfer-encoding" not in fields:
+        fields.setdefault("content-length", str(len(body)))
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
     lines = [f"HTTP/1.1 {status} {phrase}"]
-    lines += [f"{name}: {value}" for name, value in told.items() if value is not None]
+    lines += [f"{name}: {value}" for name, value in fields.items() if value is not None]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def json_answer(
     value: JSON, status: int = 200, headers: Mapping[str, str | None] | None = None
 ) -> bytes:
-    """Frame a JSON document as Open WebUI does."""
+    """Return a response with a JSON document, as Open WebUI sends it."""
     common = {"server": "uvicorn", "content-type": "application/json", "vary": "Origin"}
     return http(status, {**common, **(headers or {})}, compact(value))
 
 
 def compact(value: JSON) -> str:
-    """Write JSON without spaces."""
+    """Return JSON without spaces."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def sse(*events: Event) -> bytes:
-    """Write server-sent events."""
+    """Return server-sent events."""
     return b"".join(
         event if isinstance(event, bytes) else f"data: {_text_of(event)}\n\n".encode()
         for event in events
@@ -81,7 +82,7 @@ def _text_of(event: dict[str, Any] | str) -> str:
 
 
 def chunked(*blocks: bytes, end: bool = True) -> bytes:
-    """Put blocks into the frames of chunked transfer encoding."""
+    """Return blocks in chunked transfer encoding."""
     frames = [b"%x\r\n%b\r\n" % (len(block), block) for block in blocks if block]
     return b"".join([*frames, b"0\r\n\r\n" if end else b""])
 
@@ -101,7 +102,7 @@ def stream(
     headers: Mapping[str, str | None] = EVENT_STREAM,
     end: bool = True,
 ) -> list[Step]:
-    """Answer with events, each in a block of its own; other steps stand between them."""
+    """Return an answer of events, each in a chunk of its own; other steps may stand between."""
     framed: list[Step] = [http(200, headers)]
     for step in steps:
         event = isinstance(step, dict | str | bytes)
@@ -116,7 +117,7 @@ def chunk(
     model: str = "ctx-small",
     **delta: JSON,
 ) -> dict[str, Any]:
-    """Build one ``chat.completion.chunk``."""
+    """Return one ``chat.completion.chunk``."""
     if content is not None:
         delta["content"] = content
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -124,14 +125,14 @@ def chunk(
 
 
 def usage_chunk(model: str = "ctx-small") -> dict[str, Any]:
-    """Build the chunk without choices that tells the usage."""
+    """Return the chunk without choices that holds the usage."""
     return {**_head_of(model, "chat.completion.chunk"), "choices": [], "usage": USAGE}
 
 
 def reply(
     text: str, *, finish: str = "stop", usage: bool = False, model: str = "ctx-small"
 ) -> list[Event]:
-    """Build the events of a whole answer, a chunk for every word."""
+    """Return the events of a complete answer, one chunk for each word."""
     return [
         chunk("", role="assistant", model=model),
         *(chunk(word, model=model) for word in words(text)),
@@ -142,7 +143,7 @@ def reply(
 
 
 def words(text: str) -> list[str]:
-    """Cut a text into words, each with the space after it."""
+    """Return the words of a text, each with the space that follows it."""
     *first, last = text.split(" ")
     return [*(f"{word} " for word in first), last]
 
@@ -150,9 +151,9 @@ def words(text: str) -> list[str]:
 def completion(
     text: str | None, *, finish: str = "stop", model: str = "ctx-small", **message: JSON
 ) -> dict[str, Any]:
-    """Build a ``chat.completion``."""
-    said = {"role": "assistant", "content": text, **message}
-    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish}
+    """Return a ``chat.completion``."""
+    full_message = {"role": "assistant", "content": text, **message}
+    choice = {"index": 0, "message": full_message, "logprobs": None, "finish_reason": finish}
     head = {**_head_of(model, "chat.completion"), "system_fingerprint": "fp_fake"}
     return {**head, "choices": [choice], "usage": USAGE}
 
@@ -162,20 +163,20 @@ def _head_of(model: str, kind: str) -> dict[str, Any]:
 
 
 def in_turn(*answers: Callable[[Request], Answer] | Answer) -> Callable[[Request], Answer]:
-    """Give the n-th request the n-th answer; a request too many fails the test."""
-    waiting = list(answers)
+    """Return an answer function with one answer for each request; a further request fails."""
+    remaining = list(answers)
     lock = threading.Lock()
 
     def answer(request: Request) -> Answer:
         with lock:
-            assert waiting, f"one request too many: {request.method} {request.target}"
-            chosen = waiting.pop(0)
+            assert remaining, f"unexpected request: {request.method} {request.target}"
+            chosen = remaining.pop(0)
         return chosen(request) if callable(chosen) else chosen
 
     return answer
 
 
-# The three versions of Open WebUI
+# Open WebUI
 
 Version: TypeAlias = Literal["0.6.5", "0.6.43", "0.12.4"]
 VERSIONS: tuple[Version, ...] = ("0.6.5", "0.6.43", "0.12.4")
@@ -183,7 +184,7 @@ VERSIONS: tuple[Version, ...] = ("0.6.5", "0.6.43", "0.12.4")
 _NOT_AUTHENTICATED = "Not authenticated"
 _EXPIRED = "Your session has expired or the token is invalid. Please sign in again."
 _KEYS_OFF = "Use of API key is not enabled in the environment."
-_LOST = "Open WebUI: Server Connection Error"
+_CONNECTION_LOST = "Open WebUI: Server Connection Error"
 _CONTROLS = {
     *("session_id", "chat_id", "id", "parent_id", "user_message", "background_tasks"),
     *("params", "features", "files", "variables", "tool_ids", "model_item"),
@@ -198,12 +199,12 @@ _CITIES = ("Zürich", "Oslo")
 
 
 def detail(text: JSON, status: int, headers: Mapping[str, str | None] | None = None) -> bytes:
-    """Answer with an error of Open WebUI's own."""
+    """Return an error response of Open WebUI itself."""
     return json_answer({"detail": text}, status, headers)
 
 
 def upstream_error(status: int) -> dict[str, Any]:
-    """Build the error that the stand-in provider gives."""
+    """Return the error document of the fake provider."""
     kind = _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
     text = f"upstream says {status}"
     return {"error": {"message": text, "type": kind, "param": None, "code": kind}}
@@ -220,17 +221,17 @@ SPA = http(
     },
     "<!doctype html>\n<html><head><title>Open WebUI</title></head><body></body></html>\n",
 )
-"""The page that Open WebUI gives for every path that it does not know."""
+"""The page that Open WebUI sends for every unknown path."""
 
 
 @dataclass(kw_only=True)
 class OpenWebUI:
-    """Answer as Open WebUI does.
+    """An answer function that behaves like Open WebUI.
 
-    ``key`` is the key that it takes, None for any or none at all; with ``keys_enabled`` false it
-    takes none. ``presets`` maps the id of a preset to that of its model. ``pipes`` are models that
-    are functions; their prompts are ``plain``, ``gen``, ``gen late``, ``boom``, ``dict``, ``evt``
-    and ``none``.
+    ``key`` is the accepted key; with None every request is accepted, with ``keys_enabled`` false
+    none is. ``presets`` maps the id of a preset to that of its model. ``pipes`` are the ids of
+    function models; their prompts are ``plain``, ``gen``, ``gen late``, ``boom``, ``dict``,
+    ``evt`` and ``none``.
     """
 
     version: Version = field(default="0.12.4", kw_only=False)
@@ -241,7 +242,7 @@ class OpenWebUI:
     pipes: Sequence[str] = ()
 
     def __call__(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Return the answer to a request."""
         if request.method == "HEAD":
             head, end, _ = self._get(request).partition(b"\r\n\r\n")
             return head + end
@@ -254,25 +255,25 @@ class OpenWebUI:
     @property
     def _chat_paths(self) -> set[str]:
         return {"/api/chat/completions"} | (
-            {"/api/v1/chat/completions"} if self._since("0.6.43") else set()
+            {"/api/v1/chat/completions"} if self._is_at_least("0.6.43") else set()
         )
 
-    def _since(self, version: Version) -> bool:
+    def _is_at_least(self, version: Version) -> bool:
         return VERSIONS.index(self.version) >= VERSIONS.index(version)
 
     def _get(self, request: Request) -> bytes:
         path = request.path
-        if path == "/api/models" or (path == "/api/v1/models" and self._since("0.6.43")):
-            return self._refusal(request) or json_answer({"data": self._listing()})
+        if path == "/api/models" or (path == "/api/v1/models" and self._is_at_least("0.6.43")):
+            return self._auth_error(request) or json_answer({"data": self._listing()})
         if path == "/api/v1/auths/":
-            return self._refusal(request) or self._whoami()
+            return self._auth_error(request) or self._whoami()
         if path in {"/health", "/health/db", "/ready"}:
             return json_answer({"status": True})
         if path == "/api/version":
             return json_answer({"version": self.version, "deployment_id": ""})
         if path == "/api/config":
-            told = {"status": True, "name": "Open WebUI", "version": self.version}
-            return json_answer({**told, "features": {"auth": True, "enable_websocket": True}})
+            config = {"status": True, "name": "Open WebUI", "version": self.version}
+            return json_answer({**config, "features": {"auth": True, "enable_websocket": True}})
         return SPA
 
     def _whoami(self) -> bytes:
@@ -281,7 +282,7 @@ class OpenWebUI:
         user = {"id": "9fbff9cf", "email": "a@example.org", "name": "A", "role": "admin"}
         return json_answer({**user, "token": "eyJ.secret.session", "token_type": "Bearer"})
 
-    def _refusal(self, request: Request) -> bytes | None:
+    def _auth_error(self, request: Request) -> bytes | None:
         if self.key is None:
             return None
         scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
@@ -289,7 +290,7 @@ class OpenWebUI:
         if self.version == "0.12.4" and not scheme:
             key = request.headers.get("x-api-key")
         if key is None and scheme != "basic":
-            return detail(_NOT_AUTHENTICATED, 401 if self._since("0.6.43") else 403)
+            return detail(_NOT_AUTHENTICATED, 401 if self._is_at_least("0.6.43") else 403)
         if key is None or not key.startswith("sk-"):
             return detail("401 Unauthorized", 401)
         if key != self.key:
@@ -298,7 +299,7 @@ class OpenWebUI:
 
     def _listing(self) -> list[dict[str, Any]]:
         extras: dict[str, Any] = {"actions": [], "filters": [], "tags": []}
-        if not self._since("0.6.43"):
+        if not self._is_at_least("0.6.43"):
             del extras["filters"]
         return [
             *({**_pipe_entry(name), **extras} for name in self.pipes),
@@ -310,8 +311,8 @@ class OpenWebUI:
         body, problem = _parsed(request)
         if problem and problem["type"] == "json_invalid":
             return detail([problem], 422)
-        if refusal := self._refusal(request):
-            return refusal
+        if auth_error := self._auth_error(request):
+            return auth_error
         if problem:
             return detail([problem], 422)
         if body.get("model") not in [*self.models, *self.presets, *self.pipes]:
@@ -329,8 +330,8 @@ class OpenWebUI:
         if not all(isinstance(message, dict) and "role" in message for message in messages):
             return json_answer(None) if self.version == "0.6.43" else detail("'role'", 400)
         if model in self.pipes:
-            return _piped(model, _prompt_of(body), streamed=body.get("stream") is True)
-        return self._provide(body, self.presets.get(model, model))
+            return _pipe_answer(model, _prompt_of(body), streamed=body.get("stream") is True)
+        return self._answer_of_provider(body, self.presets.get(model, model))
 
     def _no_messages(self, body: dict[str, Any]) -> bytes:
         if self.version == "0.6.43":
@@ -342,88 +343,91 @@ class OpenWebUI:
             return detail("'messages'", 400)
         text = "[] is too short - 'messages'"
         error = {"message": text, "type": "invalid_request_error", "param": "messages"}
-        return self._refused(400, {"error": {**error, "code": None}})
+        return self._provider_status(400, {"error": {**error, "code": None}})
 
-    # What the provider behind it says
+    # The provider behind it
 
-    def _provide(self, body: dict[str, Any], model: str) -> Answer:
+    def _answer_of_provider(self, body: dict[str, Any], model: str) -> Answer:
         prompt = _prompt_of(body)
-        steering = frozenset(re.findall(r"![\w=.]+", prompt))
-        if failed := self._failed(steering):
-            return failed
+        directives = frozenset(re.findall(r"![\w=.]+", prompt))
+        if error := self._provider_error(directives):
+            return error
         streamed = body.get("stream") is True
-        if steering & {"!json", "!sse"}:
-            streamed = "!sse" in steering
-        text = _result_of(body) or _text_for(prompt, steering, _passed_on(body, model))
-        finish = next((told for word, told in _FINISHES.items() if word in steering), "stop")
+        if directives & {"!json", "!sse"}:
+            streamed = "!sse" in directives
+        text = _result_of(body) or _text_for(prompt, directives, _forwarded(body, model))
+        finish = next((reason for word, reason in _FINISHES.items() if word in directives), "stop")
         slow: list[Step] = [float(_number("slow", prompt))]
-        tools = bool(body.get("tools")) and "!echo" not in steering and not _result_of(body)
+        tools = bool(body.get("tools")) and "!echo" not in directives and not _result_of(body)
         if not streamed:
-            return [*slow, json_answer(_whole(text, finish, model, steering, tools=tools))]
+            return [
+                *slow,
+                json_answer(_unstreamed_answer(text, finish, model, directives, tools=tools)),
+            ]
         events: list[Event] = _tool_chunks(model) if tools else []
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         events = events or reply(text, finish=finish, usage=usage, model=model)
-        if "!reason" in steering:
+        if "!reason" in directives:
             events[1:1] = [chunk(reasoning_content=part) for part in ("thinking ", "hard")]
-        return [*slow, *self._streamed(events, steering, _number("drip", prompt))]
+        return [*slow, *self._streamed(events, directives, _number("drip", prompt))]
 
-    def _failed(self, steering: frozenset[str]) -> Answer | None:
-        for word in steering:
+    def _provider_error(self, directives: frozenset[str]) -> Answer | None:
+        for word in directives:
             if re.fullmatch(r"!\d{3}", word):
                 status = int(word[1:])
-                return self._refused(status, upstream_error(status))
+                return self._provider_status(status, upstream_error(status))
             if word in _PLAIN:
-                return self._refused(*_PLAIN[word])
+                return self._provider_status(*_PLAIN[word])
             if word in _FAILURES:
                 return _FAILURES[word](self)
         return None
 
-    def _limited(self) -> Answer:
+    def _rate_limited(self) -> Answer:
         error = {"error": {"message": "slow down", "type": "rate_limit_exceeded"}}
         if self.version == "0.12.4":
-            return self._refused(429, error)
+            return self._provider_status(429, error)
         return [http(200, EVENT_STREAM), chunked(compact(error).encode())]
 
-    def _broken(self) -> Answer:
+    def _invalid_json(self) -> Answer:
         return json_answer('{"id": "x", "choices": [{"message": ')
 
-    def _refused(self, status: int, body: dict[str, Any] | str) -> bytes:
+    def _provider_status(self, status: int, body: dict[str, Any] | str) -> bytes:
         if self.version == "0.6.5":
             text = body if isinstance(body, str) else body["error"]["message"]
             return detail(f"{status}: {text}", 400)
         if isinstance(body, str):
             plain = {"server": "uvicorn", "content-type": "text/plain; charset=utf-8"}
             return http(status, {**plain, "vary": "Origin"}, body)
-        kept = _RETRY_AFTER.get(status) if self.version == "0.12.4" else None
-        return json_answer(body, status, {"retry-after": kept})
+        retry_after = _RETRY_AFTER.get(status) if self.version == "0.12.4" else None
+        return json_answer(body, status, {"retry-after": retry_after})
 
-    def _lost(self) -> bytes:
+    def _connection_lost(self) -> bytes:
         if self.version == "0.6.43":
             return json_answer(None)
         if self.version == "0.6.5":
-            return detail(f"500: {_LOST}", 400)
-        return detail(_LOST, 500)
+            return detail(f"500: {_CONNECTION_LOST}", 400)
+        return detail(_CONNECTION_LOST, 500)
 
-    def _streamed(self, events: list[Event], steering: frozenset[str], drip: float) -> Answer:
-        if steering & {"!cut", "!midline"}:
-            return self._cut(events[:3])
-        if "!nodone" in steering:
+    def _streamed(self, events: list[Event], directives: frozenset[str], drip: float) -> Answer:
+        if directives & {"!cut", "!midline"}:
+            return self._truncated(events[:3])
+        if "!nodone" in directives:
             events = events[:-2]
-        if "!insse" in steering:
+        if "!insse" in directives:
             text = "model overloaded mid-stream"
             error = {"error": {"message": text, "type": "server_error", "code": 503}}
             events = [*events[:3], error, DONE]
-        if "!ping" in steering:
+        if "!ping" in directives:
             ping: Event = b': keep-alive\n\nevent: ping\ndata: {"type": "ping"}\n\n'
-            said = [part for event in events[1:-2] for part in (event, ping)]
-            events = [b": OPENROUTER PROCESSING\n\n", events[0], *said, *events[-2:]]
-        if "!crlf" in steering:
+            pinged = [part for event in events[1:-2] for part in (event, ping)]
+            events = [b": OPENROUTER PROCESSING\n\n", events[0], *pinged, *events[-2:]]
+        if "!crlf" in directives:
             events = [sse(event).replace(b"\n", b"\r\n") for event in events]
         if drip:
             return stream(*(step for event in events for step in (event, drip)))
         return stream(*events)
 
-    def _cut(self, events: list[Event]) -> Answer:
+    def _truncated(self, events: list[Event]) -> Answer:
         if self.version == "0.12.4":
             error = compact({"error": {"message": "Chat completion stream failed"}})
             return stream(*events, b"\n\n", error, DONE)
@@ -433,9 +437,9 @@ class OpenWebUI:
 
 
 _FAILURES: dict[str, Callable[[OpenWebUI], Answer]] = {
-    "!sse429": OpenWebUI._limited,
-    "!reset": OpenWebUI._lost,
-    "!badjson": OpenWebUI._broken,
+    "!sse429": OpenWebUI._rate_limited,
+    "!reset": OpenWebUI._connection_lost,
+    "!badjson": OpenWebUI._invalid_json,
 }
 _FINISHES = {"!len": "length", "!filter": "content_filter"}
 
@@ -460,15 +464,15 @@ def _pipe_entry(name: str) -> dict[str, Any]:
 
 
 def _parsed(request: Request) -> tuple[Any, dict[str, Any] | None]:
-    """Parse a request's body; where it is no object, say so as FastAPI does."""
+    """Return the parsed body, or None and the problem as FastAPI describes it."""
     body: Any = request.body.decode(errors="replace")
     if "json" in request.headers.get("content-type", ""):
         try:
             body = json.loads(body)
         except ValueError:
             error = {"error": "Expecting property name enclosed in double quotes"}
-            told = {"type": "json_invalid", "loc": ["body", 1], "msg": "JSON decode error"}
-            return None, {**told, "input": {}, "ctx": error}
+            problem = {"type": "json_invalid", "loc": ["body", 1], "msg": "JSON decode error"}
+            return None, {**problem, "input": {}, "ctx": error}
     if isinstance(body, dict):
         return body, None
     problem = "Input should be a valid dictionary"
@@ -476,62 +480,62 @@ def _parsed(request: Request) -> tuple[Any, dict[str, Any] | None]:
 
 
 def _prompt_of(body: dict[str, Any]) -> str:
-    said = [message for message in body["messages"] if message.get("role") == "user"]
-    content = said[-1].get("content") if said else ""
+    questions = [message for message in body["messages"] if message.get("role") == "user"]
+    content = questions[-1].get("content") if questions else ""
     if isinstance(content, list):
         return " ".join(part.get("text", "") for part in content)
     return content or ""
 
 
 def _result_of(body: dict[str, Any]) -> str:
-    """Give what the provider says of a tool's result, nothing where the last message is none."""
+    """Return the provider's answer to a tool's result, empty if the last message is not one."""
     last = body["messages"][-1]
     return f"tool said: {last.get('content')}" if last["role"] == "tool" else ""
 
 
 def _number(word: str, prompt: str) -> float:
-    found = re.search(rf"!{word}=([\d.]+)", prompt)
-    return float(found[1]) if found else 0.0
+    match = re.search(rf"!{word}=([\d.]+)", prompt)
+    return float(match[1]) if match else 0.0
 
 
-def _passed_on(body: dict[str, Any], model: str) -> dict[str, Any]:
-    """Give the request as Open WebUI passes it on."""
-    passed = {name: value for name, value in body.items() if name not in _CONTROLS}
-    passed["model"] = model
-    if not passed.get("stream"):
-        passed.pop("stream_options", None)
-    if "max_completion_tokens" in passed:
-        passed["max_tokens"] = passed.pop("max_completion_tokens")
-    return passed
+def _forwarded(body: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return the request as Open WebUI forwards it to the provider."""
+    forwarded = {name: value for name, value in body.items() if name not in _CONTROLS}
+    forwarded["model"] = model
+    if not forwarded.get("stream"):
+        forwarded.pop("stream_options", None)
+    if "max_completion_tokens" in forwarded:
+        forwarded["max_tokens"] = forwarded.pop("max_completion_tokens")
+    return forwarded
 
 
-def _text_for(prompt: str, steering: frozenset[str], passed: dict[str, Any]) -> str:
+def _text_for(prompt: str, directives: frozenset[str], forwarded: dict[str, Any]) -> str:
     fixed = {
-        "!echo": compact(passed),
+        "!echo": compact(forwarded),
         "!think": "<think>let me see</think>The answer is 42.",
         "!empty": "",
         "!long": "y" * 300_000,
     }
     if size := int(_number("big", prompt)):
         return "x" * size * 1024
-    return next((fixed[word] for word in fixed if word in steering), f"You said: {prompt}")
+    return next((fixed[word] for word in fixed if word in directives), f"You said: {prompt}")
 
 
-def _whole(
-    text: str, finish: str, model: str, steering: frozenset[str], *, tools: bool
+def _unstreamed_answer(
+    text: str, finish: str, model: str, directives: frozenset[str], *, tools: bool
 ) -> dict[str, Any]:
     if tools:
-        cities = _CITIES if "!two" in steering else _CITIES[:1]
+        cities = _CITIES if "!two" in directives else _CITIES[:1]
         calls = [_call(number, city) for number, city in enumerate(cities, 1)]
         return completion(None, finish="tool_calls", model=model, tool_calls=calls)
-    reasoning = {"reasoning_content": "thinking hard"} if "!reason" in steering else {}
-    whole = completion(text, finish=finish, model=model, **reasoning)
-    if "!nullchoices" in steering:
-        whole["choices"] = []
-    if "!multi" in steering:
+    reasoning = {"reasoning_content": "thinking hard"} if "!reason" in directives else {}
+    document = completion(text, finish=finish, model=model, **reasoning)
+    if "!nullchoices" in directives:
+        document["choices"] = []
+    if "!multi" in directives:
         second = {"role": "assistant", "content": "second"}
-        whole["choices"].append({"index": 1, "message": second, "finish_reason": "stop"})
-    return whole
+        document["choices"].append({"index": 1, "message": second, "finish_reason": "stop"})
+    return document
 
 
 def _call(number: int, city: str) -> dict[str, Any]:
@@ -564,22 +568,22 @@ _PIPE_WORDS = {
 }
 
 
-def _piped(model: str, prompt: str, *, streamed: bool) -> Answer:
-    """Answer as a function model does: no newline after ``[DONE]``, an id for every chunk."""
+def _pipe_answer(model: str, prompt: str, *, streamed: bool) -> Answer:
+    """Return the answer of a function model: no newline after ``[DONE]``, an id for every chunk."""
     if prompt == "boom":
         error = {"error": {"detail": "pipe exploded: über"}}
         return stream(sse(compact(error)), headers=_PIPE_STREAM) if streamed else json_answer(error)
     if prompt == "dict":
         value = {"choices": [{"message": {"role": "assistant", "content": "from dict"}}]}
         return stream(sse(compact(value)), headers=_PIPE_STREAM) if streamed else json_answer(value)
-    said = _PIPE_WORDS[prompt]
+    parts = _PIPE_WORDS[prompt]
     if streamed:
-        return _piped_stream(model, prompt, said)
+        return _pipe_stream(model, prompt, parts)
     if prompt == "gen late":
         return detail("late failure", 400)
     choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": "stop"}
-    if said:
-        choice["message"] = {"role": "assistant", "content": "".join(said)}
+    if parts:
+        choice["message"] = {"role": "assistant", "content": "".join(parts)}
     head = {"id": f"{model}-1", "created": CREATED, "model": model}
     return json_answer({**head, "choices": [choice], "object": "chat.completion"})
 
@@ -591,10 +595,10 @@ _PIPE_STREAM = {
 }
 
 
-def _piped_stream(model: str, prompt: str, said: Iterable[str]) -> Answer:
+def _pipe_stream(model: str, prompt: str, parts: Iterable[str]) -> Answer:
     status = {"type": "status", "data": {"description": "x", "done": True}}
     events: list[Event] = [compact({"event": status})] if prompt == "evt" else []
-    deltas: list[dict[str, Any]] = [{"content": word} for word in said]
+    deltas: list[dict[str, Any]] = [{"content": word} for word in parts]
     if prompt == "gen late":
         end = [b"\n\n", compact({"error": {"message": "Chat completion stream failed"}}), DONE]
     else:
@@ -604,8 +608,8 @@ def _piped_stream(model: str, prompt: str, said: Iterable[str]) -> Answer:
         finish = None if delta else "stop"
         choice = {"index": 0, "logprobs": None, "finish_reason": finish, "delta": delta}
         head = {"id": f"{model}-{number}", "created": CREATED, "model": model}
-        whole = {**head, "choices": [choice], "object": "chat.completion.chunk"}
-        events.append(compact(whole))
+        document = {**head, "choices": [choice], "object": "chat.completion.chunk"}
+        events.append(compact(document))
     return stream(*events, *end, headers=_PIPE_STREAM)
 
 
@@ -614,21 +618,21 @@ def _piped_stream(model: str, prompt: str, said: Iterable[str]) -> Answer:
 
 @dataclass(kw_only=True)
 class LlamaCpp:
-    """Answer as llama.cpp's server does, under ``/v1`` and, with ``prefix``, below it."""
+    """An answer function that behaves like llama.cpp's server, below ``prefix`` if it is set."""
 
     models: Sequence[str] = ("demo.gguf",)
     key: str | None = KEY
     prefix: str = ""
 
     def __call__(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Return the answer to a request."""
         path = request.path.removeprefix(self.prefix).removeprefix("/v1")
         if path == "/health":
-            return _from_llama({"status": "ok"})
+            return _llama_json({"status": "ok"})
         if self.key not in {None, request.key}:
             return _llama_error(401, "Invalid API Key", "authentication_error")
         if (request.method, path) == ("GET", "/models"):
-            return _from_llama({"models": [], "object": "list", "data": self._listing()})
+            return _llama_json({"models": [], "object": "list", "data": self._listing()})
         if (request.method, path) == ("POST", "/chat/completions"):
             return self._chat(request.json())
         return _llama_error(404, "File Not Found", "not_found_error")
@@ -644,7 +648,7 @@ class LlamaCpp:
         text = f"You said: {_prompt_of(body)}"
         model = self.models[0]
         if not body.get("stream"):
-            return _from_llama(completion(text, model=model))
+            return _llama_json(completion(text, model=model))
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         _, *rest = reply(text, usage=usage, model=model)
         role = chunk(role="assistant", model=model)
@@ -657,7 +661,7 @@ class LlamaCpp:
         return stream(role, *rest, headers=headers)
 
 
-def _from_llama(value: JSON, status: int = 200) -> bytes:
+def _llama_json(value: JSON, status: int = 200) -> bytes:
     headers = {"Server": "llama.cpp", "Content-Type": "application/json; charset=utf-8"}
     if status >= 400:
         headers["Connection"] = "close"
@@ -665,18 +669,18 @@ def _from_llama(value: JSON, status: int = 200) -> bytes:
 
 
 def _llama_error(status: int, message: str, kind: str) -> bytes:
-    return _from_llama({"error": {"message": message, "type": kind, "code": status}}, status)
+    return _llama_json({"error": {"message": message, "type": kind, "code": status}}, status)
 
 
 @dataclass(kw_only=True)
 class Reference:
-    """Answer as the reference page says: the list is a bare array, the answer one document."""
+    """An answer function after the reference page: the list is an array, an answer a document."""
 
     models: Sequence[str] = ("llama3.1", "gpt-3.5")
     key: str | None = KEY
 
     def __call__(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Return the answer to a request."""
         if self.key not in {None, request.key}:
             return detail(_NOT_AUTHENTICATED, 401)
         if (request.method, request.path) == ("GET", "/api/models"):
@@ -685,6 +689,6 @@ class Reference:
         if (request.method, request.path) != ("POST", "/api/chat/completions"):
             return detail("Not Found", 404)
         body = request.json()
-        whole = completion(f"You said: {_prompt_of(body)}", model=body["model"])
-        del whole["usage"], whole["system_fingerprint"], whole["choices"][0]["logprobs"]
-        return json_answer(whole)
+        document = completion(f"You said: {_prompt_of(body)}", model=body["model"])
+        del document["usage"], document["system_fingerprint"], document["choices"][0]["logprobs"]
+        return json_answer(document)

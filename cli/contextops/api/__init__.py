@@ -1,22 +1,12 @@
-"""The server's API: requests out, models and the pieces of an answer in."""
+"""The client of a server: its models, and its answers piece by piece."""
 
 from typing import TYPE_CHECKING
 
 from contextops.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from contextops.api.client import Client, Reply, curl_command
-    from contextops.api.completion import (
-        Done,
-        Piece,
-        Reasoning,
-        Text,
-        ToolCall,
-        is_refusal,
-        text_of_choice,
-        tool_calls_of,
-        usage_line,
-    )
+    from contextops.api.client import Client
+    from contextops.api.completion import is_refusal, text_of_choice, tool_calls_of, usage_line
     from contextops.api.model_ids import (
         ACCESS_HINT,
         describe_offer,
@@ -26,6 +16,9 @@ if TYPE_CHECKING:
         search_models,
         suggest_models,
     )
+    from contextops.api.request import curl_command
+    from contextops.api.responses import Reply
+    from contextops.api.stream import Done, Piece, Reasoning, Text, ToolCall
     from contextops.api.timeouts import (
         METADATA_MAX_TIME,
         SHARE_OF_ONE_ADDRESS,
@@ -64,22 +57,8 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "client": (
-            "Client",
-            "Reply",
-            "curl_command",
-        ),
-        "completion": (
-            "Done",
-            "Piece",
-            "Reasoning",
-            "Text",
-            "ToolCall",
-            "is_refusal",
-            "text_of_choice",
-            "tool_calls_of",
-            "usage_line",
-        ),
+        "client": ("Client",),
+        "completion": ("is_refusal", "text_of_choice", "tool_calls_of", "usage_line"),
         "model_ids": (
             "ACCESS_HINT",
             "describe_offer",
@@ -89,6 +68,9 @@ __getattr__ = lazy_names(
             "search_models",
             "suggest_models",
         ),
+        "request": ("curl_command",),
+        "responses": ("Reply",),
+        "stream": ("Done", "Piece", "Reasoning", "Text", "ToolCall"),
         "timeouts": (
             "METADATA_MAX_TIME",
             "SHARE_OF_ONE_ADDRESS",

@@ -1,88 +1,67 @@
-"""The names of models: which of those that a server lists is meant, and which a TAB offers."""
+"""Model ids: which of those that a server lists match a name, and which a TAB completes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from itertools import pairwise
 from pathlib import Path
 
 from contextops.errors import ContextopsError
+from contextops.suggest import closest
 
 ACCESS_HINT = "they are private until an administrator grants access"
 
-_SHOWN = 10
-_NEAR = 3
-# Comparing two ids of 30 signs well takes 0.4 ms, and there are servers with 10,000.
-_COMPARED = 300
+_MAX_LISTED = 10
+_MAX_SUGGESTED = 3
 
 
 def is_glob(name: str) -> bool:
-    """Tell a pattern from an id."""
-    return any(sign in name for sign in "*?[")
+    """Return whether a name is a pattern, not an id."""
+    return any(character in name for character in "*?[")
 
 
 def exact_model(name: str, ids: Sequence[str]) -> list[str]:
-    """Give the id that is this very name, if there is one."""
+    """Return the id that equals a name, in a list; the list is empty if there is none."""
     return [name] if name in ids else []
 
 
 def match_models(name: str, ids: Sequence[str]) -> list[str]:
-    """Give the ids that an exact name or a glob stands for, in their order."""
+    """Return the ids that equal a name or match a glob, in server order."""
     exact = exact_model(name, ids)
     return exact or [each for each in ids if is_glob(name) and fnmatchcase(each, name)]
 
 
-def search_models(part: str, ids: Sequence[str]) -> list[str]:
-    """Give the ids that hold ``part``, or fit it where it is a glob, in any case."""
-    part = part.lower()
-    fits = fnmatchcase if is_glob(part) else _holds
-    return [each for each in ids if fits(each.lower(), part)]
+def search_models(pattern: str, ids: Sequence[str]) -> list[str]:
+    """Return the ids that contain ``pattern``, or match it if it is a glob, ignoring case."""
+    pattern = pattern.lower()
+    if is_glob(pattern):
+        return [each for each in ids if fnmatchcase(each.lower(), pattern)]
+    return [each for each in ids if pattern in each.lower()]
 
 
-def _holds(text: str, part: str) -> bool:
-    return part in text
-
-
-def nearest_models(wanted: str, ids: Sequence[str]) -> list[str]:
-    """Give the ids that look most like what was wanted, whatever the case of either."""
-    import difflib
-    import heapq
-
-    spelled = {each.lower(): each for each in reversed(ids) if each != wanted}
-    low = wanted.lower()
-    likely = heapq.nlargest(_COMPARED, spelled, key=lambda each: _likeness(low, each))
-    return [spelled[each] for each in difflib.get_close_matches(low, likely, n=_NEAR)]
-
-
-def _likeness(one: str, other: str) -> int:
-    """Say roughly how much two names have in common: quick, for choosing what to compare well."""
-    return len(set(pairwise(one)) & set(pairwise(other)))
-
-
-def suggest_models(wanted: str, ids: Sequence[str]) -> str:
-    """Say what may have been meant by a name that is not offered, or what there is."""
-    if wanted in ids:
+def suggest_models(name: str, ids: Sequence[str]) -> str:
+    """Return a remedy for a name that is not offered: similar ids, or which there are."""
+    if name in ids:
         refresh = "try 'contextops models list --refresh'"
-        return f"it is listed all the same: {refresh}; {describe_offer(ids)}"
-    near = [] if is_glob(wanted) else nearest_models(wanted, ids)
-    return f"did you mean {' or '.join(near)}?" if near else describe_offer(ids)
+        return f"it is listed, however: {refresh}; {describe_offer(ids)}"
+    similar = [] if is_glob(name) else closest(name, ids, n=_MAX_SUGGESTED, ignore_case=True)
+    return f"did you mean {' or '.join(similar)}?" if similar else describe_offer(ids)
 
 
 def describe_offer(ids: Sequence[str]) -> str:
-    """Say in a sentence what there is to choose from."""
+    """Return a sentence that names the models of a server, ten at most."""
     if not ids:
         return f"the server lists no models ({ACCESS_HINT})"
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return f"there are {', '.join(ids[:_SHOWN])}{more}"
+    more = f" and {len(ids) - _MAX_LISTED} more" if len(ids) > _MAX_LISTED else ""
+    return f"the server offers {', '.join(ids[:_MAX_LISTED])}{more}"
 
 
 def save_model_ids(folder: Path, profile: str, ids: Iterable[str]) -> None:
-    """Keep what a TAB offers, one id a line in ``models/PROFILE``, which shells read themselves.
+    """Save the ids that a TAB completes, one a line, in ``models/PROFILE``, which shells read.
 
-    An id that no line can hold, or that would pass for a flag, is left out. Nothing fails where
-    nothing can be kept.
+    Ids that do not fit on a line, or that would pass for a flag, are left out. A list that cannot
+    be saved is not an error.
     """
     from contextops import files
 
@@ -92,7 +71,7 @@ def save_model_ids(folder: Path, profile: str, ids: Iterable[str]) -> None:
     path = folder / "models" / profile
     with suppress(ContextopsError, OSError):
         if path.is_file() and path.read_bytes() == lines.encode():
-            # Most lists are the last one: no lock, and nothing to wait for on the disk.
+            # Most lists equal the last one, which saves the lock and the wait for the disk.
             return
         with files.locked(path, wait=0.0):
             files.replace(path, lines.encode())

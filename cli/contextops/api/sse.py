@@ -1,14 +1,14 @@
 """Server-sent events: bytes in, events out.
 
 The rules are those of the HTML standard, section 9.2.6 "Interpreting an event stream", with one
-addition: ``close`` gives the event that was not ended by a blank line too, since there are servers
-that end with ``data: [DONE]`` and nothing more. What is cut in the middle is for the reader of
-``data`` to tell.
+addition: ``close`` also returns the event that no blank line ended, since some servers end with
+``data: [DONE]`` and nothing more. Whether such an event is incomplete is for the reader of its
+``data`` to decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from contextops.errors import TooLargeError
@@ -24,10 +24,9 @@ class Event(NamedTuple):
 
 
 class Parser:
-    """Cut a byte stream into events, however it is cut itself.
+    """A parser that is fed the blocks of a byte stream, wherever those are split.
 
-    Takes at most ``max_event`` bytes of data in one event, the names of its lines among them, and
-    raises ``TooLargeError`` beyond.
+    An event may hold ``max_event`` bytes, the names of its fields included.
     """
 
     def __init__(self, max_event: int) -> None:
@@ -40,7 +39,11 @@ class Parser:
         self._type = b""
 
     def feed(self, block: bytes) -> Iterator[Event]:
-        """Take the next bytes and give the events that they complete, before it may raise."""
+        """Yield the events that the next block completes.
+
+        Raises:
+            TooLargeError: An event is larger than ``max_event``; the events before it come first.
+        """
         if self._at_start:
             self._rest += block
             if len(self._rest) < len(_BOM) and _BOM.startswith(self._rest):
@@ -59,51 +62,51 @@ class Parser:
             lines[0] = bytes(self._rest) + lines[0]
             self._rest.clear()
         self._rest += rest
-        yield from self._events(lines)
-        self._check(len(self._rest))
-
-    def close(self) -> Iterator[Event]:
-        """Give the event that the end of the stream left open, if any."""
-        if not self._at_start:
-            yield from self._events([bytes(self._rest), b""])
-
-    def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:
         for line in lines:
             if not line:
                 if self._data:
-                    yield self._event()
+                    yield self._dispatch()
                 self._type = b""
             elif line.startswith(b"data: "):
-                self._add(line, line[6:])
+                self._add_data(line, line[6:])
             else:
-                self._field(line)
+                self._add_field(line)
+        self._check_size(len(self._rest))
 
-    def _field(self, line: bytes) -> None:
+    def close(self) -> Iterator[Event]:
+        """Yield the event that the end of the stream left open, if there is one."""
+        if not self._at_start:
+            self._after_cr = False
+            yield from self.feed(b"\n\n")
+
+    def _add_field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._add(line, value)
+            self._add_data(line, value)
         elif name == b"event":
-            self._check(len(value))
+            self._check_size(len(value))
             self._type = value
 
-    def _add(self, line: bytes, value: bytes) -> None:
+    def _add_data(self, line: bytes, value: bytes) -> None:
         self._data += value
         self._data += b"\n"
-        # As it came: of lines without a word, 8 million would be 8 MB of data, and 15 s of work.
+        # Counted as it came: an event of 8 million empty lines would be 8 MB of data, and 15 s of
+        # work.
         self._size += len(line) + 1
-        self._check(0)
+        if self._size > self._max_event:
+            self._check_size(0)
 
-    def _check(self, more: int) -> None:
+    def _dispatch(self) -> Event:
+        data = self._data[:-1].decode("utf-8", "replace")
+        self._data.clear()
+        self._size = 0
+        return Event(data, self._type.decode("utf-8", "replace")) if self._type else Event(data)
+
+    def _check_size(self, more: int) -> None:
         if self._size + more > self._max_event:
             raise TooLargeError(
                 "the answer has too large an event",
                 f"more than {self._max_event} bytes in one server-sent event",
                 "raise max_event if you trust the server",
             )
-
-    def _event(self) -> Event:
-        data = self._data[:-1].decode("utf-8", "replace")
-        self._data.clear()
-        self._size = 0
-        return Event(data, self._type.decode("utf-8", "replace")) if self._type else Event(data)

@@ -74,7 +74,7 @@ def api(context: Context, options: ApiOptions) -> None:
     with client.call(method, url, body=body, content_type=content_type) as reply:
         if options.include:
             printer.lines(_head(reply))
-        if error := reply.refusal:
+        if error := reply.error:
             if options.include:
                 _print_body(reply, printer)
             if isinstance(error, BadResponseError) and error.http_status in (404, 405):

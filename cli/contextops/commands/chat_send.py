@@ -369,7 +369,9 @@ def _answer(
         if wanted.output is not None:
             printer = stack.enter_context(output_file(printer, wanted.output))
         stack.enter_context(printer.waiting())
-        ask = partial(runtime.client.chat, allow_truncated=allow_truncated, whole=wanted.is_whole)
+        ask = partial(
+            runtime.client.chat, allow_truncated=allow_truncated, require_complete=wanted.is_whole
+        )
         if form is None:
             answer = ask(body)
         else:
