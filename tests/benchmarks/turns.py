@@ -112,7 +112,7 @@ def measure_loop(turns: int) -> list[float]:
         model="m",
         params={},
         printer=Printer(),
-        deliver=render.render_answer,
+        render=render.render_answer,
     )
     gc.set_threshold(500_000)
     lines = StdinLines(turns)
