@@ -163,7 +163,7 @@ def test_key_file_is_read_once_when_needed(environ, tmp_path):
 
 @pytest.fixture
 def standard_input():
-    """Give this process and its children a standard input with text in it."""
+    """Pass this process and its children a standard input with text in it."""
     reading, writing = os.pipe()
     os.write(writing, b"meant for the prompt")
     os.close(writing)
