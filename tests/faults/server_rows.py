@@ -124,7 +124,7 @@ ENDS = [
         "F02",
         "the stream ends as if nothing had happened, and nothing said that it was over",
         [
-            Case("", streamed(FIRST, SECOND), failed(18, "without a finish reason", words="one two")),
+            Case("", streamed(FIRST, SECOND), failed(18, "a finish reason", words="one two")),
             Case("after an event", streamed(FIRST, b"\n\n: x\n\n"), CUT),
         ],
     ),
