@@ -1,4 +1,5 @@
-# Completion of contextops in bash, from 3.2 on. It needs nothing but bash, and starts no program.
+# Completion of contextops in bash, from 3.2 on. It needs nothing but bash, and starts no program
+# unless the config file was edited by hand: then it runs "contextops completion --names" once.
 #
 # What stands between the two marks is written by generate.py; the rest is written by hand.
 
@@ -81,8 +82,12 @@ _contextops_takes() {
         arguments='SESSION...'
         ;;
     'config')
-        subcommands='set get list unset use path edit check'
+        subcommands='check set get list unset use path edit'
         options="$every $connection"
+        ;;
+    'config check')
+        options="$every $connection
+            --json --format=junit|github"
         ;;
     'config set')
         options="$every"
@@ -112,10 +117,6 @@ _contextops_takes() {
     'config edit')
         options="$every"
         ;;
-    'config check')
-        options="$every $connection
-            --json --format=junit|github"
-        ;;
     'api')
         options="$every $connection
             --data=@FILE -d=@FILE --form=NAME=@FILE -F=NAME=@FILE --include -i"
@@ -126,7 +127,8 @@ _contextops_takes() {
             --host=TEXT --port=TEXT --model-file=FILE"
         ;;
     'completion')
-        options="$every"
+        options="$every
+            --names"
         arguments='bash|zsh|fish'
         ;;
     'help')
@@ -273,8 +275,8 @@ _contextops_values() {
             _contextops_files
         fi
         ;;
-    PROFILE) _contextops_tables profiles default local ;;
-    TEMPLATE) _contextops_tables templates ;;
+    PROFILE) _contextops_profiles ;;
+    TEMPLATE) _contextops_templates ;;
     SESSION) _contextops_sessions ;;
     MODEL) _contextops_models ;;
     KEY) _contextops_keys '' ;;
@@ -326,39 +328,61 @@ _contextops_setting() {
     fi
 }
 
-# Set file to the one in a folder of ours: VARIABLE DEFAULT NAME.
+# Set file to NAME in contextops' folder below a user's folder: VARIABLE DEFAULT NAME.
 _contextops_path() {
     file=${!1-}
     [[ $file == /* ]] || file=$2
-    file+=/contextops/$3
+    file=${file%/}/contextops/$3
 }
 
+# Set file to the config file in use; fail if it cannot be read.
 _contextops_config() {
     file=${CONTEXTOPS_CONFIG-}
-    [[ $file ]] || _contextops_path XDG_CONFIG_HOME ~/.config config.toml
+    if [[ ! $file ]]; then
+        _contextops_path XDG_CONFIG_HOME ~/.config config.toml
+    elif [[ $file != /* ]]; then
+        file=$PWD/$file
+    fi
     [[ -f $file && -r $file ]]
 }
 
-# Offer the names of the profiles or templates in the config file, and others.
-_contextops_tables() {
-    local file line name names
-    # What can be written without quotes, and what stands between them, less escapes.
-    local header="^[[:space:]]*\[[[:space:]]*$1[[:space:]]*\.[[:space:]]*"
-    header+="(([A-Za-z0-9_-]+)|\"([^\"\\[:cntrl:]]+)\"|'([^'[:cntrl:]]+)')[[:space:]]*[].]"
-    shift
-    names=("$@")
-    if _contextops_config; then
-        while read -r line || [[ $line ]]; do
-            if [[ $line =~ $header ]]; then
-                name=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}
-                # [profiles.work] and [profiles.work.params] are one.
-                for line in ${names[@]+"${names[@]}"}; do
-                    [[ $line == "$name" ]] && continue 2
-                done
-                names[${#names[@]}]=$name
-            fi
-        done <"$file"
+# Set names to those of a KIND (profile, template, in_use) in the list that contextops writes
+# whenever it reads or changes the config file.
+_contextops_names() {
+    local file config list line
+    names=()
+    _contextops_config || return
+    config=$file
+    _contextops_path XDG_CACHE_HOME ~/.cache names
+    list=$file
+    if ! _contextops_is_current && [[ ${_contextops_refreshed-} != "$config" ]]; then
+        command contextops completion --names </dev/null >/dev/null 2>&1
+        # Where that does not help, it is not tried again with each TAB.
+        _contextops_is_current || _contextops_refreshed=$config
     fi
+    _contextops_is_current || return
+    while IFS= read -r line; do
+        [[ $line == "$1 "* ]] && names[${#names[@]}]=${line#"$1 "}
+    done <"$list"
+}
+
+# Tell whether the list is of this config file, which was not changed since.
+_contextops_is_current() {
+    local first
+    [[ -f $list && -r $list && ! $config -nt $list ]] && IFS= read -r first <"$list" &&
+        [[ $first == "$config" ]]
+}
+
+_contextops_profiles() {
+    local names
+    _contextops_names profile
+    ((${#names[@]})) || names=(default local)
+    _contextops_offer "${names[@]}"
+}
+
+_contextops_templates() {
+    local names
+    _contextops_names template
     _contextops_offer ${names[@]+"${names[@]}"}
 }
 
@@ -379,14 +403,12 @@ _contextops_sessions() {
 
 # Offer the ids that "contextops models list" showed last for the profile that is meant.
 _contextops_models() {
-    local file line profile=''
+    local file line names profile=''
     # The words before this one, and the exported name, go before the file's.
     _contextops_profile "${words[@]:0:${#words[@]}-1}"
-    if [[ ! $profile ]] && _contextops_config; then
-        local default='^[[:space:]]*default_profile[[:space:]]*=[[:space:]]*["'\'']([^"'\'']+)'
-        while read -r line || [[ $line ]]; do
-            [[ $line =~ $default ]] && profile=${BASH_REMATCH[1]}
-        done <"$file"
+    if [[ ! $profile ]]; then
+        _contextops_names in_use
+        profile=${names[0]-}
     fi
     _contextops_path XDG_CACHE_HOME ~/.cache "models/${profile:-default}"
     if [[ -f $file && -r $file ]]; then

@@ -1,4 +1,5 @@
-# Completion of contextops in fish. It starts no program.
+# Completion of contextops in fish. It starts no program unless the config file was edited by hand:
+# then it runs "contextops completion --names" once.
 #
 # What stands between the two marks is written by generate.py; the rest is written by hand.
 
@@ -76,35 +77,58 @@ function __contextops_in_online
 end
 
 function __contextops_profiles
-    printf '%s\n' default local
-    __contextops_tables profiles
+    __contextops_names profile
+    or printf '%s\n' default local
 end
 
 function __contextops_templates
-    __contextops_tables templates
+    __contextops_names template
 end
 
-# Print the path of something in a folder of ours: NAME DEFAULT [FOLDER].
+# Print the path of something in contextops' folder below a user's folder: NAME DEFAULT [FOLDER].
 function __contextops_path
+    set -l folder $argv[2]
     string match -q '/*' -- "$argv[3]"
-    and echo $argv[3]/contextops/$argv[1]
-    or echo $argv[2]/contextops/$argv[1]
+    and set folder (string replace -r '/$' '' -- $argv[3])
+    echo $folder/contextops/$argv[1]
 end
 
-# Print the path of the config file, if there is one.
+# Print the path of the config file in use; fail if it cannot be read.
 function __contextops_config
     set -l file $CONTEXTOPS_CONFIG
-    test -n "$file"
-    or set file (__contextops_path config.toml ~/.config $XDG_CONFIG_HOME)
+    if test -z "$file"
+        set file (__contextops_path config.toml ~/.config $XDG_CONFIG_HOME)
+    else if not string match -q '/*' -- $file
+        set file $PWD/$file
+    end
     test -f $file -a -r $file
     and echo $file
 end
 
-# Print the names of the profiles or templates in the config file.
-function __contextops_tables
-    set -l file (__contextops_config)
-    # What can be written without quotes, and what stands between them, less escapes.
-    and string replace -rf '^\s*\[\s*'$argv[1]'\s*\.\s*(?|([\w-]+)|"([^"\\\\[:cntrl:]]+)"|\'([^\'[:cntrl:]]+)\')\s*[].].*' '$1' <$file
+# Print the names of a KIND (profile, template, in_use) in the list that contextops writes whenever
+# it reads or changes the config file; fail if there are none.
+function __contextops_names -a kind
+    set -l config (__contextops_config)
+    or return
+    set -l list (__contextops_path names ~/.cache $XDG_CACHE_HOME)
+    if not __contextops_is_current $config $list; and test "$__contextops_refreshed" != "$config"
+        command contextops completion --names </dev/null >/dev/null 2>&1
+        # Where that does not help, it is not tried again with each TAB.
+        __contextops_is_current $config $list
+        or set -g __contextops_refreshed $config
+    end
+    __contextops_is_current $config $list
+    and string replace -rf "^$kind (.*)" '$1' <$list
+end
+
+# Tell whether the list is of this config file, which was not changed since.
+function __contextops_is_current -a config list
+    test -f $list -a -r $list
+    or return
+    test $config -nt $list
+    and return 1
+    read -l first <$list
+    test "$first" = "$config"
 end
 
 # Print the names of the conversations that are kept; a path to one is a file.
@@ -133,10 +157,8 @@ function __contextops_models
         end
         set before $token
     end
-    if test -z "$profile"
-        set -l file (__contextops_config)
-        and set profile (string replace -rf '^\s*default_profile\s*=\s*["\']([^"\']+).*' '$1' <$file)
-    end
+    test -n "$profile"
+    or set profile (__contextops_names in_use)
     test -n "$profile"
     or set profile default
     set -l file (__contextops_path models/$profile[1] ~/.cache $XDG_CACHE_HOME)
@@ -167,7 +189,7 @@ end
 
 function __contextops_readable
     __contextops_keys
-    printf '%s\t%s\n' profile 'the profile in use'
+    printf '%s\t%s\n' profile 'Profile in use'
 end
 
 # Complete KEY VALUE, or KEY=VALUE...
@@ -186,9 +208,9 @@ function __contextops_setting
 end
 
 # --- generated: begin ---
-set -g __contextops_commands '' chat 'chat send' 'chat repl' models 'models list' 'models check' session 'session list' 'session show' 'session rm' config 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' 'config check' api serve completion help
+set -g __contextops_commands '' chat 'chat send' 'chat repl' models 'models list' 'models check' session 'session list' 'session show' 'session rm' config 'config check' 'config set' 'config get' 'config list' 'config unset' 'config use' 'config path' 'config edit' api serve completion help
 set -g __contextops_groups '' chat models session config
-set -g __contextops_online '' chat 'chat send' 'chat repl' models 'models list' 'models check' session config 'config get' 'config list' 'config check' api
+set -g __contextops_online '' chat 'chat send' 'chat repl' models 'models list' 'models check' session config 'config check' 'config get' 'config list' api
 
 # Print the options of a command whose value may be the next word.
 function __contextops_with_value
@@ -212,31 +234,31 @@ function __contextops_with_value
 end
 
 function __contextops_keys
-    printf '%s\t%s\n' base_url 'the server, e.g. https://ai.example.com'
-    printf '%s\t%s\n' api_path 'where its API begins: /api, or /v1'
-    printf '%s\t%s\n' api_key 'the key itself'
-    printf '%s\t%s\n' api_key_file 'a file that holds the key'
-    printf '%s\t%s\n' api_key_command 'a command that prints the key; no shell runs it'
-    printf '%s\t%s\n' model 'the model to ask'
-    printf '%s\t%s\n' system 'the system message, or @FILE'
-    printf '%s\t%s\n' params 'request parameters by name'
-    printf '%s\t%s\n' headers 'headers to send, by name'
-    printf '%s\t%s\n' connect_timeout 'the limit for connecting'
-    printf '%s\t%s\n' first_token_timeout 'the limit from the request to the first word'
-    printf '%s\t%s\n' idle_timeout 'the limit between two words'
-    printf '%s\t%s\n' max_time 'the limit for the whole'
-    printf '%s\t%s\n' retries 'how often to try again'
-    printf '%s\t%s\n' allow_http 'whether the key may go to a public address over plain http'
-    printf '%s\t%s\n' ca_bundle 'the certificates to trust, in PEM'
-    printf '%s\t%s\n' client_cert 'the certificate and key to show, in PEM'
-    printf '%s\t%s\n' proxy 'the proxy, instead of the environment\'s'
-    printf '%s\t%s\n' insecure 'whether the server\'s certificate goes unchecked'
-    printf '%s\t%s\n' session 'the conversation to continue'
-    printf '%s\t%s\n' max_answer 'the limit for an answer\'s text'
-    printf '%s\t%s\n' max_event 'the limit for one server-sent event'
-    printf '%s\t%s\n' max_body 'the limit for a JSON answer'
-    printf '%s\t%s\n' max_prompt 'the limit for the request\'s text'
-    printf '%s\t%s\n' default_profile 'the profile where none is named'
+    printf '%s\t%s\n' base_url 'Address of the server, e.g. https://ai.example.com'
+    printf '%s\t%s\n' api_path 'Path of the API: /api, or /v1'
+    printf '%s\t%s\n' api_key 'API key'
+    printf '%s\t%s\n' api_key_file 'File that contains the API key'
+    printf '%s\t%s\n' api_key_command 'Command that prints the API key; no shell runs it'
+    printf '%s\t%s\n' model 'Model to ask [the only one offered]'
+    printf '%s\t%s\n' system 'System message, or @FILE'
+    printf '%s\t%s\n' params 'Request parameters by name, as a JSON object'
+    printf '%s\t%s\n' headers 'Request headers by name, as a JSON object'
+    printf '%s\t%s\n' connect_timeout 'Time limit for connecting'
+    printf '%s\t%s\n' first_token_timeout 'Time limit from the request to the first token'
+    printf '%s\t%s\n' idle_timeout 'Time limit between two tokens'
+    printf '%s\t%s\n' max_time 'Time limit for the whole command; 0 is none [none; 30s for models and config check]'
+    printf '%s\t%s\n' retries 'Retry at most N times, before the answer begins'
+    printf '%s\t%s\n' allow_http 'Send the key over plain http to a public address too'
+    printf '%s\t%s\n' ca_bundle 'Trusted certificates, in PEM'
+    printf '%s\t%s\n' client_cert 'Client certificate and its key, in PEM'
+    printf '%s\t%s\n' proxy 'Proxy, in place of the environment\'s'
+    printf '%s\t%s\n' insecure 'Do not verify the server\'s certificate'
+    printf '%s\t%s\n' session 'Continue and save conversation NAME; a path ends in .jsonl'
+    printf '%s\t%s\n' max_answer 'Size limit for the text of an answer'
+    printf '%s\t%s\n' max_event 'Size limit for one server-sent event'
+    printf '%s\t%s\n' max_body 'Size limit for a JSON response'
+    printf '%s\t%s\n' max_prompt 'Size limit for the text of a request'
+    printf '%s\t%s\n' default_profile 'Profile to use if none is named'
 end
 
 function __contextops_value
@@ -263,13 +285,13 @@ complete -c contextops -n __contextops_in_any -l color -r -f -a 'auto always nev
 complete -c contextops -n __contextops_in_any -l quiet -s q -d 'No notes on stderr, only errors'
 complete -c contextops -n __contextops_in_any -l verbose -s v -d 'Show on stderr what passes between here and the server, keys masked'
 complete -c contextops -n __contextops_in_any -l help -s h -d 'Show this message and exit'
-complete -c contextops -n __contextops_in_online -l base-url -r -f -d 'The server, e.g. https://ai.example.com'
-complete -c contextops -n __contextops_in_online -l api-key-file -r -F -d 'Read the key from this file'
-complete -c contextops -n __contextops_in_online -l header -s H -r -f -d 'Send this header too; may be given again'
+complete -c contextops -n __contextops_in_online -l base-url -r -f -d 'Address of the server, e.g. https://ai.example.com [http://localhost:3000]'
+complete -c contextops -n __contextops_in_online -l api-key-file -r -F -d 'Read the API key from this file'
+complete -c contextops -n __contextops_in_online -l header -s H -r -f -d 'Send this header; may be repeated'
 complete -c contextops -n __contextops_in_online -l connect-timeout -r -f -d 'Time limit for connecting [10s]'
-complete -c contextops -n __contextops_in_online -l first-token-timeout -r -f -d 'From the request to the first word [5m]'
-complete -c contextops -n __contextops_in_online -l idle-timeout -r -f -d 'Time limit between two words [2m]'
-complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'Time limit for everything; 0 is none [none; 30s for models and config check]'
+complete -c contextops -n __contextops_in_online -l first-token-timeout -r -f -d 'Time limit from the request to the first token [5m]'
+complete -c contextops -n __contextops_in_online -l idle-timeout -r -f -d 'Time limit between two tokens [2m]'
+complete -c contextops -n __contextops_in_online -l max-time -r -f -d 'Time limit for the whole command; 0 is none [none; 30s for models and config check]'
 complete -c contextops -n __contextops_in_online -l retries -r -f -d 'Retry at most N times, before the answer begins [2]'
 complete -c contextops -n __contextops_in_online -l allow-http -d 'Send the key over plain http to a public address too'
 
@@ -358,30 +380,30 @@ complete -c contextops -n "__contextops_in 'session show'" -l json -d 'Print one
 
 complete -c contextops -n "__contextops_in 'session rm' 1+" -f -a '(__contextops_sessions)'
 
+complete -c contextops -n "__contextops_in config" -a check -d 'Diagnose the setup: the config file, the connection, the key and the models'
 complete -c contextops -n "__contextops_in config" -a set -d 'Store settings'
-complete -c contextops -n "__contextops_in config" -a get -d 'Print a value in force'
+complete -c contextops -n "__contextops_in config" -a get -d 'Print the value in force'
 complete -c contextops -n "__contextops_in config" -a list -d 'List the values in force, and the templates'
 complete -c contextops -n "__contextops_in config" -a unset -d 'Remove settings, a template, or a profile'
 complete -c contextops -n "__contextops_in config" -a use -d 'Make a profile the default one, or list the profiles'
-complete -c contextops -n "__contextops_in config" -a path -d 'Print where the config file is, or would be'
-complete -c contextops -n "__contextops_in config" -a edit -d 'Open the config file in an editor'
-complete -c contextops -n "__contextops_in config" -a check -d 'Diagnose the setup: the config file, the connection, the key and the models'
+complete -c contextops -n "__contextops_in config" -a path -d 'Print the path of the config file, whether it exists or not'
+complete -c contextops -n "__contextops_in config" -a edit -d 'Open the config file in an editor, and check it afterwards'
+
+complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 
 complete -c contextops -n "__contextops_in 'config set' 1+" -f -a '(__contextops_setting)'
 
 complete -c contextops -n "__contextops_in 'config get' 1" -f -a '(__contextops_readable)'
 complete -c contextops -n "__contextops_in 'config get'" -l json -d 'Print one JSON document; errors are JSON too'
 
-complete -c contextops -n "__contextops_in 'config list'" -l show-origin -d 'Say where each value comes from'
+complete -c contextops -n "__contextops_in 'config list'" -l show-origin -d 'Show where each value is set'
 complete -c contextops -n "__contextops_in 'config list'" -l json -d 'Print one JSON document; errors are JSON too'
 
 complete -c contextops -n "__contextops_in 'config unset' 1+" -f -a '(__contextops_keys)'
 
 complete -c contextops -n "__contextops_in 'config use' 1" -f -a '(__contextops_profiles)'
 complete -c contextops -n "__contextops_in 'config use'" -l json -d 'Print one JSON document; errors are JSON too'
-
-complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
-complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 
 complete -c contextops -n "__contextops_in api 1" -f -a 'GET POST PUT PATCH DELETE HEAD OPTIONS'
 complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contextops_at_file)' -d 'Request body; \'@\' reads it from a file, \'-\' from standard input'
@@ -393,6 +415,7 @@ complete -c contextops -n "__contextops_in serve" -l port -r -f -d 'Port to list
 complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'GGUF file to use instead of the demo model [CONTEXTOPS_LOCAL_MODEL]'
 
 complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
+complete -c contextops -n "__contextops_in completion" -l names -d 'Only write the list of names that the script offers'
 
 complete -c contextops -n "__contextops_in help 1+" -f -a 'environment exit-codes'
 # --- generated: end ---

@@ -19,7 +19,8 @@ import typer
 from contextops.app import app
 from contextops.commands.help import TOPICS
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
-from contextops.config.settings import BOOLEAN, FILE, PROMPT, SETTINGS
+from contextops.config import SETTINGS
+from contextops.config.values import BOOLEAN, FILE, PROMPT
 from contextops.output.printer import COLORS
 from contextops.output.report import REPORT_FORMATS
 
@@ -169,12 +170,12 @@ _KEYS = [
     *(
         (
             name,
-            setting.help,
+            _short(setting.help),
             _KINDS_OF_KEYS.get(name) or _KINDS_OF_SETTINGS.get(setting.kind, "TEXT"),
         )
         for name, setting in SETTINGS.items()
     ),
-    ("default_profile", "the profile where none is named", "PROFILE"),
+    ("default_profile", "Profile to use if none is named", "PROFILE"),
 ]
 
 

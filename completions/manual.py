@@ -21,7 +21,7 @@ from contextops import __version__
 from contextops.app import app
 from contextops.commands.help import EXIT_CODES, read_topic
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
-from contextops.config.profile import environment_variables
+from contextops.config import environment_variables
 
 _PAGE = Path(__file__).parent / "contextops.1"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from command_tree import COMMANDS
 from contextops.commands.help import EXIT_CODES
-from contextops.config.profile import environment_variables
+from contextops.config import environment_variables
 from server import Server
 from shapes import KEY, OpenWebUI
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import shutil
 import signal
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+import contextops
 from command_tree import COMMANDS
 from contextops.api.model_ids import save_model_ids
-from contextops.config.settings import SETTINGS
+from contextops.config import SETTINGS, load_config
+from contextops.config.names import save_names
 
 pytestmark = [
     pytest.mark.shells,
@@ -226,29 +229,32 @@ class Sandbox:
     """A home with profiles, a folder with files, and a PATH of programs that must not start."""
 
     def __init__(self, folder):
-        self.home, self.work, programs = (folder / name for name in ("home", "work", "programs"))
+        self.home, self.work = folder / "home", folder / "work"
+        self.programs = folder / "programs"
         self.started = self.work / "started"
         config, state = (self.home / each / "contextops" for each in (".config", ".local/state"))
         self.models = self.home / ".cache/contextops/models"
-        for each in (config, state, self.models, self.work / "folder", programs):
+        for each in (config, state, self.models, self.work / "folder", self.programs):
             each.mkdir(parents=True)
         for name in SESSIONS:
             (state / f"{name}.jsonl").touch()
         (state / "history").touch()
         for name, ids in MODELS.items():
             save_model_ids(self.models.parent, name, ids)
-        (config / "config.toml").write_text(CONFIG, encoding="utf-8")
+        self.config = config / "config.toml"
+        self.config.write_text(CONFIG, encoding="utf-8")
         for name in ("notes.txt", "two words.md", "folder/inner.json"):
             (self.work / name).touch()
         for name in ("contextops", "python", "python3"):
-            (programs / name).write_text(f"#!/bin/sh\necho {name} >>'{self.started}'\n")
-            (programs / name).chmod(0o755)
+            (self.programs / name).write_text(f"#!/bin/sh\necho {name} >>'{self.started}'\n")
+            (self.programs / name).chmod(0o755)
         self.environment = {
             "HOME": str(self.home),
-            "PATH": str(programs),
+            "PATH": str(self.programs),
             "TERM": "xterm",
             "LC_ALL": "C.UTF-8",
         }
+        save_names(load_config(self.config), self.environment)
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +393,7 @@ def test_scripts_are_up_to_date():
         assert path.read_text(encoding="utf-8") == text, "run: python completions/generate.py"
 
 
-MAX_TIME = "Time limit for everything; 0 is none [none; 30s for models and config check]"
+MAX_TIME = "Time limit for the whole command; 0 is none [none; 30s for models and config check]"
 
 
 @pytest.mark.parametrize("shell", ["fish"], indirect=True)
@@ -398,7 +404,7 @@ def test_fish_shows_descriptions(shell):
     }
     assert shell.descriptions("contextops cha") == {"chat": "Ask a model"}
     assert shell.descriptions("contextops config get proxy") == {
-        "proxy": "the proxy, instead of the environment's"
+        "proxy": "Proxy, in place of the environment's"
     }
 
 
@@ -407,9 +413,9 @@ def test_zsh_shows_descriptions(shell):
     shown = shell.shows("contextops chat send --max")
     assert MAX_TIME in shown
     assert "Stop after N tokens" in shown
-    assert "The server, e.g. https://ai.example.com" in shell.shows("contextops --")
+    assert "Address of the server, e.g. https://ai.example.com" in shell.shows("contextops --")
     assert "Ask a model" in shell.shows("contextops ")
-    assert "where its API begins: /api, or /v1" in shell.shows("contextops config get ")
+    assert "Path of the API: /api, or /v1" in shell.shows("contextops config get ")
 
 
 # --- profiles -------------------------------------------------------------------------------------
@@ -443,27 +449,43 @@ def test_tab_offers_templates(shell):
     assert shell.offers("contextops chat send --template=b") == {"--template=brief"}
 
 
+@pytest.fixture
+def list_names(shell, export, tmp_path):
+    """Return a function that writes the names of a config file into a cache of its own."""
+
+    def list_names(file, **variables):
+        variables["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+        save_names(load_config(file), {**shell.sandbox.environment, **variables})
+        export(**variables)
+
+    return list_names
+
+
 def test_missing_config_file_offers_no_templates(shell, export):
     export(CONTEXTOPS_CONFIG="/nowhere/config.toml")
     assert shell.offers("contextops chat send --template ") == set()
 
 
-def test_profiles_come_from_the_file_in_the_environment(shell, export, tmp_path):
+def test_profiles_come_from_the_file_in_the_environment(shell, export, list_names, tmp_path):
     file = tmp_path / "other file.toml"
     file.write_text("[profiles.other]\r\n[profiles.last]", encoding="utf-8")
-    export(CONTEXTOPS_CONFIG=str(file), XDG_CONFIG_HOME="/nowhere")
+    list_names(file, CONTEXTOPS_CONFIG=str(file), XDG_CONFIG_HOME="/nowhere")
     assert shell.offers("contextops --profile ") == {"default", "local", "other", "last"}
     file.unlink()
     assert shell.offers("contextops --profile ") == {"default", "local"}
 
 
-def test_profiles_come_from_the_file_below_xdg_config_home(shell, export, tmp_path):
+@pytest.mark.parametrize("end", ["", "/"])
+def test_profiles_come_from_the_file_below_xdg_config_home(
+    shell, export, list_names, tmp_path, end
+):
     (tmp_path / "contextops").mkdir()
-    (tmp_path / "contextops/config.toml").write_text("[profiles.other]", encoding="utf-8")
-    export(XDG_CONFIG_HOME=str(tmp_path))
+    file = tmp_path / "contextops/config.toml"
+    file.write_text("[profiles.other]", encoding="utf-8")
+    list_names(file, XDG_CONFIG_HOME=f"{tmp_path}{end}")
     assert shell.offers("contextops --profile o") == {"other"}
     # The specification says that relative paths are ignored.
-    export(XDG_CONFIG_HOME="relative")
+    export(XDG_CONFIG_HOME="relative", XDG_CACHE_HOME="")
     assert shell.offers("contextops --profile w") == {"work"}
 
 
@@ -487,13 +509,70 @@ def test_sessions_come_from_the_exported_state_folder(shell, export, tmp_path):
     assert shell.offers("contextops session show ") == {"a.b"}
 
 
-def test_profile_name_is_not_evaluated_by_the_shell(shell, export, tmp_path):
+def test_profile_name_is_not_evaluated_by_the_shell(shell, list_names, tmp_path):
     file = tmp_path / "config.toml"
     hostile = "x$(echo>run)`echo>run`;*"
     file.write_text(f"[profiles.'{hostile}']\n", encoding="utf-8")
-    export(CONTEXTOPS_CONFIG=str(file))
+    list_names(file, CONTEXTOPS_CONFIG=str(file))
     assert shell.becomes("contextops --profile x") == ["--profile", hostile]
     assert not (shell.sandbox.work / "run").exists()
+
+
+# --- the list of names, after the config file was edited by hand ----------------------------------
+
+
+@pytest.fixture
+def edit_config(start_shell):
+    """Return a function that starts a shell, and edits its config file by hand.
+
+    The shell has the real program, which records its arguments.
+    """
+
+    def edit_config(name, text):
+        shell = start_shell(name)
+        sandbox = shell.sandbox
+        root = Path(contextops.__file__).parents[1]
+        (sandbox.programs / "contextops").write_text(
+            f"#!/bin/sh\necho \"$*\" >>'{sandbox.started}'\n"
+            f"PYTHONPATH='{root}' exec '{sys.executable}' -P -m contextops \"$@\"\n"
+        )
+        sandbox.config.write_text(text, encoding="utf-8")
+        # Older by more than the second to which some shells read times.
+        os.utime(sandbox.home / ".cache/contextops/names", (0, 0))
+        return shell
+
+    return edit_config
+
+
+REFRESH = "completion --names\n"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_edited_config_file_is_listed_by_one_program(edit_config, name):
+    shell = edit_config(name, f"{CONFIG}\n[profiles.added]\n[templates.added]\n")
+    assert shell.offers("contextops --profile a") == {"added"}
+    assert shell.offers("contextops chat send --template a") == {"added"}
+    assert shell.sandbox.started.read_text() == REFRESH
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_broken_config_file_is_read_once(edit_config, name):
+    shell = edit_config(name, "[profiles.broken")
+    for _ in range(2):
+        assert shell.offers("contextops --profile ") == {"default", "local"}
+    assert shell.sandbox.started.read_text() == REFRESH
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_list_that_cannot_be_written_is_tried_once(edit_config, name):
+    shell = edit_config(name, CONFIG)
+    # A folder cannot be below a file.
+    shell.export("XDG_CACHE_HOME", str(shell.sandbox.work / "notes.txt"))
+    for _ in range(2):
+        assert shell.offers("contextops --profile ") == {"default", "local"}
+    # Each line of fish is tested in a shell of its own.
+    shells = 2 if name == "fish" else 1
+    assert shell.sandbox.started.read_text() == REFRESH * shells
 
 
 # --- how the scripts are loaded -------------------------------------------------------------------

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 from shapes import KEY
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from contextops import config
 from contextops.api.client import Client
 from contextops.commands.context import Context
-from contextops.config import profile
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 from contextops.errors import AuthError
 from contextops.output import Printer
 from contextops.repl.context import ReplContext
@@ -208,7 +208,7 @@ def test_key_is_masked_in_all_output(run, server):
 
 def test_background_client_does_not_run_key_command(tmp_path, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"touch {tmp_path}/ran")
-    client = Client(profile.resolve({}), note=print)
+    client = Client(config.resolve({}), note=print)
     with pytest.raises(AuthError):
         client.background(1.0)
     assert not (tmp_path / "ran").exists()

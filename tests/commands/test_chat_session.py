@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from chat_answers import CODE_ANSWER, alternating_messages, answer_with, sent_messages
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 from server import HOLD
 from shapes import DONE, OpenWebUI, chunk, detail, reply, stream
 from system_spy import patch_calls

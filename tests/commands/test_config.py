@@ -1,4 +1,4 @@
-"""``contextops config``, as its users see it."""
+"""``contextops config``, as its users run it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def assert_silent(result):
 
 
 def assert_fails(result, status, *words):
-    """See one line on stderr that holds these words, and nothing on stdout."""
+    """Assert that stderr has one line with these words, and stdout nothing."""
     assert (result.status, result.stdout) == (status, "")
     assert result.stderr.startswith("contextops: ")
     assert result.stderr.count("\n") == 1
@@ -44,7 +44,7 @@ def assert_fails(result, status, *words):
 # --- set ---
 
 
-def test_the_first_set_makes_the_file_with_the_profile_default(run, path):
+def test_first_set_makes_private_file_with_default_profile(run, path):
     assert_silent(run("config", "set", "model", "llama3.1"))
     assert path.read_text() == '[profiles.default]\nmodel = "llama3.1"\n'
     if sys.platform != "win32":
@@ -53,7 +53,7 @@ def test_the_first_set_makes_the_file_with_the_profile_default(run, path):
         assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
 
 
-def test_several_settings_at_once_each_in_its_own_type(run, path):
+def test_several_settings_are_stored_in_their_types(run, path):
     assert_silent(
         run(
             "config",
@@ -81,14 +81,14 @@ def test_several_settings_at_once_each_in_its_own_type(run, path):
     }
 
 
-def test_a_value_may_have_an_equals_sign_or_begin_with_a_dash(run, path):
+def test_value_may_contain_equals_sign_or_begin_with_dash(run, path):
     assert_silent(run("config", "set", "system", "a=b"))
     assert_silent(run("config", "set", "params.presence_penalty", "-1"))
     profile = read(path)["profiles"]["default"]
     assert profile == {"system": "a=b", "params": {"presence_penalty": -1}}
 
 
-def test_a_dash_is_standard_input_less_its_last_line_end(run, path):
+def test_dash_reads_standard_input_without_last_line_end(run, path):
     assert_silent(run("config", "set", "api_key", "-", input=f"{KEY}\n"))
     assert_silent(run("config", "set", "system=-", input="two\nlines\n\n"))
     assert_silent(run("config", "set", "model", "-", input="m\r\n"))
@@ -100,7 +100,7 @@ def test_a_dash_is_standard_input_less_its_last_line_end(run, path):
 
 
 @posix
-def test_a_person_types_the_key_unseen(terminal, path):
+def test_key_typed_at_terminal_is_not_echoed(terminal, path):
     child = terminal("config", "set", "api_key", "-")
     child.expect_exact("api_key: ")
     child.sendline(KEY)
@@ -109,13 +109,13 @@ def test_a_person_types_the_key_unseen(terminal, path):
     assert read(path)["profiles"]["default"] == {"api_key": KEY}
 
 
-def test_standard_input_can_be_asked_for_once_and_is_utf8(run, path):
+def test_standard_input_is_read_once_and_must_be_utf8(run, path):
     assert_fails(run("config", "set", "model=-", "system=-", input="x"), 2, "twice")
     assert_fails(run("config", "set", "system", "-", input=b"\xff"), 26, "UTF-8")
     assert not path.exists()
 
 
-def test_a_profile_is_made_by_naming_it_and_only_so(run, path):
+def test_profile_is_made_only_if_a_flag_names_it(run, path):
     assert_silent(run("config", "set", "--profile", "work", "model", "m"))
     assert read(path) == {"profiles": {"work": {"model": "m"}}}
     assert_silent(run("--profile", "home", "config", "set", "model", "n"))
@@ -125,20 +125,20 @@ def test_a_profile_is_made_by_naming_it_and_only_so(run, path):
     assert "play" not in path.read_text()
 
 
-def test_the_profile_in_use_is_the_one_that_is_set(run, stored):
+def test_set_changes_profile_in_use(run, stored):
     path = stored('default_profile = "work"\n\n[profiles.work]\n\n[profiles.home]\n')
     assert_silent(run("config", "set", "model", "m"))
     assert_silent(run("config", "set", "model", "n", env={"CONTEXTOPS_PROFILE": "home"}))
     assert read(path)["profiles"] == {"work": {"model": "m"}, "home": {"model": "n"}}
 
 
-def test_the_profile_local_cannot_be_set(run, path):
+def test_local_profile_cannot_be_set(run, path):
     for argv in (["--local"], ["--profile", "local"]):
         assert_fails(run("config", "set", *argv, "model", "m"), 3, "profile local", "built in")
     assert not path.exists()
 
 
-def test_the_default_profile_is_set_as_by_use(run, path):
+def test_set_default_profile_checks_that_it_exists(run, path):
     assert_silent(run("config", "set", "--profile", "work", "model=m", "default_profile=work"))
     assert read(path)["default_profile"] == "work"
     assert_fails(run("config", "set", "default_profile", "home"), 3, "no profile home")
@@ -146,16 +146,16 @@ def test_the_default_profile_is_set_as_by_use(run, path):
     assert read(path)["default_profile"] == "local"
 
 
-def test_one_source_of_the_key_takes_the_place_of_another(run, path, tmp_path):
+def test_source_of_key_replaces_another_with_note(run, path, tmp_path):
     run("config", "set", "api_key", "-", input=KEY)
     result = run("config", "set", "api_key_file", tmp_path / "key")
     assert (result.status, result.stdout) == (0, "")
-    assert result.stderr == "contextops: note: api_key_file takes the place of api_key\n"
+    assert result.stderr == "contextops: note: api_key_file replaces api_key\n"
     assert list(read(path)["profiles"]["default"]) == ["api_key_file"]
     assert_fails(run("config", "set", "api_key=x", "api_key_file=y"), 3, "two keys")
 
 
-def test_a_path_that_is_typed_is_kept_whole(run, path, home, monkeypatch):
+def test_relative_path_is_stored_as_absolute(run, path, home, monkeypatch):
     monkeypatch.chdir(home)
     assert_silent(run("config", "set", "api_key_file=key", "system=@me.md", "ca_bundle=~/ca.pem"))
     assert read(path)["profiles"]["default"] == {
@@ -170,16 +170,16 @@ def test_a_path_that_is_typed_is_kept_whole(run, path, home, monkeypatch):
     [
         (["modle", "m"], 2, "did you mean model?"),
         (["modle=m"], 2, "did you mean model?"),
-        (["sk-CANARY0123456789", "api_key"], 2, "no setting ***"),
+        (["sk-CANARY0123456789", "api_key"], 2, "unknown setting ***"),
         (["model"], 2, "KEY VALUE"),
         (["model", "m", "n"], 2, "KEY VALUE"),
         (["model=m", "retries"], 2, "KEY=VALUE"),
-        (["model.x", "m"], 2, "model has nothing below it"),
+        (["model.x", "m"], 2, "model has no keys below it"),
         (["model", ""], 2, "contextops config unset model"),
         (["retries", "many"], 2, "whole number"),
         (["allow_http", "yes"], 2, "true or false"),
         (["idle_timeout", "soon"], 2, "duration"),
-        (["params.model", "m"], 2, "model is no parameter"),
+        (["params.model", "m"], 2, "model cannot be set as a parameter"),
         (["params.stop", "null"], 3, "TOML cannot hold"),
         (["params", "[1]"], 2, "JSON object"),
         (["headers.X A", "b"], 2, "name"),
@@ -189,7 +189,7 @@ def test_a_path_that_is_typed_is_kept_whole(run, path, home, monkeypatch):
         (["api_key", "sk-CANARY and more"], 3, "header"),
     ],
 )
-def test_what_cannot_be_set(run, path, argv, status, word):
+def test_invalid_key_or_value_is_refused(run, path, argv, status, word):
     result = run("config", "set", *argv)
     assert_fails(result, status, word)
     assert "hunter2" not in result.stderr
@@ -197,7 +197,7 @@ def test_what_cannot_be_set(run, path, argv, status, word):
     assert not path.exists()
 
 
-def test_comments_are_copied_without_keys_and_that_is_noted(run, stored):
+def test_lost_comments_are_copied_without_keys_with_note(run, stored):
     path = stored(f'# mine, before it was {KEY}\n[profiles.default]\napi_key = "{KEY}"\n')
     result = run("config", "set", "model", "m")
     backup = path.with_name("config.toml.bak")
@@ -208,7 +208,7 @@ def test_comments_are_copied_without_keys_and_that_is_noted(run, stored):
     assert read(path)["profiles"]["default"] == {"api_key": KEY, "model": "m"}
 
 
-def test_quiet_drops_the_note(run, stored):
+def test_quiet_suppresses_note(run, stored):
     stored("# mine\n")
     assert_silent(run("config", "set", "-q", "model", "m"))
 
@@ -221,7 +221,7 @@ def test_quiet_drops_the_note(run, stored):
     ],
 )
 @pytest.mark.parametrize("argv", [["set", "model", "m"], ["get", "model"], ["list"], ["use"]])
-def test_a_broken_file_is_told_and_left_alone(run, stored, text, place, argv):
+def test_broken_file_is_reported_and_unchanged(run, stored, text, place, argv):
     path = stored(text)
     assert_fails(run("config", *argv), 3, str(path), place, "contextops config edit")
     assert path.read_text() == text
@@ -229,21 +229,21 @@ def test_a_broken_file_is_told_and_left_alone(run, stored, text, place, argv):
 
 @posix
 @pytest.mark.parametrize("argv", [["set", "model", "m"], ["unset", "model"], ["get", "model"]])
-def test_a_key_that_others_can_read_is_refused(run, stored, argv):
+def test_file_with_key_readable_by_others_is_refused(run, stored, argv):
     path = stored(f'[profiles.default]\napi_key = "{KEY}"\n')
     path.chmod(0o644)
     assert_fails(run("config", *argv), 3, f"chmod 600 {path}")
     assert KEY in path.read_text()
 
 
-def test_a_folder_in_place_of_the_file(run, path):
+def test_folder_in_place_of_file_is_refused(run, path):
     path.mkdir(parents=True)
     assert_fails(run("config", "set", "model", "m"), 3, str(path))
     assert_fails(run("config", "get", "model"), 3, str(path))
 
 
 @posix
-def test_the_file_may_be_a_symbolic_link(run, path, tmp_path):
+def test_symbolic_link_is_preserved(run, path, tmp_path):
     target = tmp_path / "dotfiles.toml"
     path.parent.mkdir(parents=True)
     path.symlink_to(target)
@@ -252,7 +252,7 @@ def test_the_file_may_be_a_symbolic_link(run, path, tmp_path):
     assert read(target) == {"profiles": {"default": {"model": "m"}}}
 
 
-def test_another_file_can_be_named(run, path, tmp_path):
+def test_variable_names_another_file(run, path, tmp_path):
     other = tmp_path / "a" / "other.toml"
     named = {"CONTEXTOPS_CONFIG": str(other)}
     assert_fails(run("config", "get", "model", env=named), 3, str(other))
@@ -264,7 +264,7 @@ def test_another_file_can_be_named(run, path, tmp_path):
 
 
 @posix
-def test_a_device_is_read_but_never_replaced(run):
+def test_device_is_read_but_never_replaced(run):
     named = {"CONTEXTOPS_CONFIG": "/dev/null"}
     assert run("config", "get", "retries", env=named).stdout == "2\n"
     assert_fails(run("config", "set", "model", "m", env=named), 3, "not a regular file")
@@ -272,7 +272,7 @@ def test_a_device_is_read_but_never_replaced(run):
     assert not Path("/dev/null.lock").exists()
 
 
-def test_a_disk_that_is_full(run, stored, monkeypatch):
+def test_full_disk_leaves_file_unchanged(run, stored, monkeypatch):
     text = '[profiles.default]\nmodel = "old"\n'
     path = stored(text)
 
@@ -291,7 +291,7 @@ def test_a_disk_that_is_full(run, stored, monkeypatch):
 # --- get ---
 
 
-def test_the_value_in_force_is_printed_wherever_it_comes_from(run, stored):
+def test_get_prints_value_in_force_from_any_level(run, stored):
     stored('[profiles.default]\nmodel = "stored"\n')
     assert run("config", "get", "model").stdout == "stored\n"
     exported = {"CONTEXTOPS_MODEL": "exported"}
@@ -325,7 +325,7 @@ def test_the_value_in_force_is_printed_wherever_it_comes_from(run, stored):
         ("default_profile", "local"),
     ],
 )
-def test_what_is_set_is_what_is_got(run, key, value):
+def test_get_prints_what_was_set(run, key, value):
     assert_silent(run("config", "set", key, value))
     if key == "default_profile":
         assert run("config", "get", "profile").stdout == "local\n"
@@ -333,13 +333,13 @@ def test_what_is_set_is_what_is_got(run, key, value):
     assert (result.status, result.stdout, result.stderr) == (0, f"{value}\n", "")
 
 
-def test_nothing_is_printed_of_what_is_not_set(run):
+def test_get_of_unset_key_fails_without_output(run):
     for key in ("model", "api_key", "params", "params.seed", "headers.X", "default_profile"):
         assert_fails(run("config", "get", key), 3, f"{key} is not set")
     assert_fails(run("config", "get", "modle"), 2, "did you mean model?")
 
 
-def test_json_values_keep_their_type(run):
+def test_get_json_preserves_types(run):
     run("config", "set", "params.seed=7", "retries=1", "idle_timeout=90s", "max_body=1K")
     assert run("config", "get", "--json", "params").stdout == '{"seed":7}\n'
     assert run("config", "get", "--json", "retries").stdout == "1\n"
@@ -348,7 +348,7 @@ def test_json_values_keep_their_type(run):
     assert run("config", "get", "--json", "base_url").stdout == '"http://localhost:3000"\n'
 
 
-def test_an_unknown_key_is_noted_and_can_be_removed(run, stored):
+def test_unknown_key_is_noted_and_can_be_removed(run, stored):
     path = stored('[profiles.default]\nmodle = "m"\n')
     result = run("config", "get", "retries")
     assert (result.status, result.stdout) == (0, "2\n")
@@ -362,7 +362,7 @@ def test_an_unknown_key_is_noted_and_can_be_removed(run, stored):
 # --- list ---
 
 
-def test_a_pipe_gets_lines_of_keys_and_values(run):
+def test_list_in_pipe_prints_key_value_lines(run):
     run("config", "set", "params.seed=7", "model=m", "system=two\nlines")
     result = run("config", "list")
     assert (result.status, result.stderr) == (0, "")
@@ -386,7 +386,7 @@ def test_a_pipe_gets_lines_of_keys_and_values(run):
     ]
 
 
-def test_where_each_value_comes_from(run, path):
+def test_list_shows_origin_of_each_value(run, path):
     run("config", "set", "model", "m")
     result = run(
         "config", "list", "--show-origin", "--retries", "1", env={"CONTEXTOPS_SYSTEM": "s"}
@@ -398,7 +398,7 @@ def test_where_each_value_comes_from(run, path):
     assert "default\tmax_body = 32M" in lines
 
 
-def test_a_program_gets_one_document(run):
+def test_list_json_is_one_document(run):
     run("config", "set", "params.seed=7", "headers.X-Org=acme", "idle_timeout=90s")
     document = json.loads(run("config", "list", "--json").stdout)
     assert document["params"] == {"seed": 7}
@@ -411,7 +411,7 @@ def test_a_program_gets_one_document(run):
 
 
 @posix
-def test_a_person_gets_a_table(terminal):
+def test_list_on_terminal_is_table(terminal):
     child = terminal("config", "list", columns=120)
     child.expect(r"KEY +VALUE\r\n")
     child.expect(r"idle_timeout +2m\r\n")
@@ -419,7 +419,7 @@ def test_a_person_gets_a_table(terminal):
 
 
 @posix
-def test_a_terminal_does_not_obey_what_is_stored(run, terminal):
+def test_control_characters_are_visible_on_terminal(run, terminal):
     run("config", "set", "model", "a\x1b]0;owned\x07b")
     assert run("config", "get", "model").stdout == "a\x1b]0;owned\x07b\n"
     child = terminal("config", "get", "model")
@@ -429,7 +429,7 @@ def test_a_terminal_does_not_obey_what_is_stored(run, terminal):
 # --- unset, use, path, edit ---
 
 
-def test_a_setting_is_unset(run, path):
+def test_setting_is_unset(run, path):
     run("config", "set", "model=m", "params.seed=1", "params.top_p=1", "headers.X-Org=acme")
     assert_silent(run("config", "unset", "model"))
     assert_silent(run("config", "unset", "params.seed", "headers.x-org"))
@@ -438,7 +438,7 @@ def test_a_setting_is_unset(run, path):
     assert read(path) == {"profiles": {"default": {}}}
 
 
-def test_to_unset_what_is_not_set_is_no_failure(run, path):
+def test_unset_of_unset_key_succeeds(run, path):
     assert_silent(run("config", "unset", "model"))
     assert not path.parent.exists()
     assert_fails(run("config", "unset", "modle"), 2, "did you mean model?")
@@ -446,7 +446,7 @@ def test_to_unset_what_is_not_set_is_no_failure(run, path):
     assert_fails(run("config", "unset", "--profile", "work", "model"), 3, "no profile work")
 
 
-def test_a_whole_profile_is_removed(run, stored):
+def test_whole_profile_is_removed(run, stored):
     path = stored('default_profile = "work"\n\n[profiles.home]\n\n[profiles.work]\n')
     assert_silent(run("config", "unset", "--profile", "home"))
     assert read(path) == {"default_profile": "work", "profiles": {"work": {}}}
@@ -457,7 +457,7 @@ def test_a_whole_profile_is_removed(run, stored):
     assert_fails(run("config", "unset", "--profile", "work"), 3, "no profile work")
 
 
-def test_a_profile_is_put_in_use(run, path):
+def test_use_makes_profile_the_default(run, path):
     run("config", "set", "--profile", "work", "model", "m")
     assert_fails(run("config", "get", "model"), 3)
     assert_silent(run("config", "use", "work"))
@@ -467,7 +467,7 @@ def test_a_profile_is_put_in_use(run, path):
     assert read(path) == {"profiles": {"work": {"model": "m"}}}
 
 
-def test_the_profiles_are_listed(run):
+def test_use_without_name_lists_profiles(run):
     assert run("config", "use").stdout == "default\nlocal\n"
     run("config", "set", "--profile", "work", "base_url", "https://ai.example.com")
     run("config", "use", "work")
@@ -479,14 +479,14 @@ def test_the_profiles_are_listed(run):
     ]
 
 
-def test_a_person_sees_which_profile_is_in_use(terminal):
+def test_use_on_terminal_marks_profile_in_use(terminal):
     child = terminal("config", "use", env={"CONTEXTOPS_PROFILE": "local"})
     child.expect(r"PROFILE +SERVER\r\n")
     child.expect(r"   +default +http://localhost:3000\r\n")
     child.expect(r"\* +local +the embedded model\r\n")
 
 
-def test_the_path_is_printed_of_any_file(run, path, stored):
+def test_path_is_printed_for_any_file(run, path, stored):
     assert run("config", "path").stdout == f"{path}\n"
     stored("broken =")
     assert run("config", "path").stdout == f"{path}\n"
@@ -495,12 +495,12 @@ def test_the_path_is_printed_of_any_file(run, path, stored):
 
 
 def editing(code):
-    """Give an editor that is some Python with the file's path in ``path``."""
+    """Return an editor that runs Python code with the file's path in ``path``."""
     prelude = "import sys; from pathlib import Path; path = Path(sys.argv[1]); "
     return f"{shlex.quote(sys.executable)} -c {shlex.quote(prelude + code)}"
 
 
-def test_the_file_is_edited_by_hand(run, path):
+def test_edit_opens_file_in_editor_and_checks_it(run, path):
     good = editing("path.write_text('[profiles.default]\\nmodel = \"m\"\\n')")
     assert_silent(run("config", "edit", env={"VISUAL": good, "EDITOR": "false"}))
     assert run("config", "get", "model").stdout == "m\n"
@@ -510,18 +510,18 @@ def test_the_file_is_edited_by_hand(run, path):
     assert_silent(run("config", "edit", env={"EDITOR": good}))
 
 
-def test_a_group_without_a_command_prints_its_help(run):
+def test_group_without_command_prints_help(run):
     result = run("config")
     assert (result.status, result.stderr) == (0, "")
     for name in ("set", "get", "unset", "list", "path", "edit", "use"):
         assert f"\n  {name} " in result.stdout
 
 
-# --- the key stays where it is ---
+# --- keys in output ---
 
 
 @pytest.mark.parametrize("level", ["environment", "file", "command", "header", "proxy"])
-def test_a_key_is_in_no_output(run, stored, level):
+def test_key_is_in_no_output(run, stored, level):
     exported = {}
     if level == "environment":
         exported["CONTEXTOPS_API_KEY"] = KEY
@@ -554,23 +554,23 @@ def test_a_key_is_in_no_output(run, stored, level):
         assert run("config", "get", "api_key", env=exported).stdout == "***6789\n"
 
 
-# --- many at once, and sudden ends ---
+# --- concurrency and sudden ends ---
 
 
-def test_parallel_sets_are_all_kept(command, path):
+def test_parallel_sets_are_all_stored(command, path):
     def put(number):
         return command("config", "set", f"params.p{number}", str(number))
 
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(put, range(20)))
     assert [result.status for result in results] == [0] * 20
-    kept = read(path)["profiles"]["default"]["params"]
-    assert kept == {f"p{number}": number for number in range(20)}
+    params = read(path)["profiles"]["default"]["params"]
+    assert params == {f"p{number}": number for number in range(20)}
 
 
 @posix
-def test_a_killed_set_leaves_a_file_that_is_whole(command, path, tmp_path):
-    """Kill a loop of sets at random moments: what was acknowledged is there, and no key strays."""
+def test_killed_set_leaves_complete_file(command, path, tmp_path):
+    """Kill a loop of sets at random moments: no acknowledged value is lost, and no key leaks."""
     command("config", "set", "api_key", "-", stdin=KEY)
     loop = (
         "import sys; from typer.testing import CliRunner; from contextops.app import app\n"
@@ -599,22 +599,22 @@ def test_a_killed_set_leaves_a_file_that_is_whole(command, path, tmp_path):
     ]
 
 
-def test_a_config_command_loads_no_http():
+def test_config_command_loads_no_http_client():
     code = (
         "import sys; from typer.testing import CliRunner; from contextops.app import app\n"
         "CliRunner().invoke(app, ['config', 'get', 'retries'])\n"
         "print([name for name in ('httpx', 'rich', 'tomli_w', 'tomllib') if name in sys.modules])\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
-    assert told.stdout == b"[]\n"
+    result = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert result.stdout == b"[]\n"
 
 
-# --- what goes wrong around it ---
+# --- input, environment and files that fail ---
 
 
 @posix
 @pytest.mark.parametrize(("key", "ending"), [("\x03", -signal.SIGINT), ("\x04", 26)])
-def test_a_person_who_does_not_type_the_key(terminal, path, key, ending):
+def test_interrupted_key_prompt_stores_nothing(terminal, path, key, ending):
     child = terminal("config", "set", "api_key", "-")
     child.expect_exact("api_key: ")
     child.send(key)
@@ -622,9 +622,9 @@ def test_a_person_who_does_not_type_the_key(terminal, path, key, ending):
     child.wait()
     assert -(child.signalstatus or 0) + (child.exitstatus or 0) == ending
     assert "Aborted" not in shown
-    told = [line for line in shown.splitlines() if line.strip()]
+    lines = [line for line in shown.splitlines() if line.strip()]
     expected = ["contextops: cannot read api_key: the input ended; type it"]
-    assert told == (expected if ending == 26 else [])
+    assert lines == (expected if ending == 26 else [])
     assert not path.exists()
 
 
@@ -636,11 +636,11 @@ def test_a_person_who_does_not_type_the_key(terminal, path, key, ending):
         (["headers.X-Token", KEY], "headers.X-Token"),
     ],
 )
-def test_a_key_among_the_words_is_kept_and_remarked_upon(run, path, words, named):
-    told = run("config", "set", *words)
-    assert (told.status, told.stdout) == (0, "")
-    assert told.stderr == (
-        "contextops: note: other users of this machine can read the words of a command; "
+def test_key_on_command_line_is_stored_with_note(run, path, words, named):
+    result = run("config", "set", *words)
+    assert (result.status, result.stdout) == (0, "")
+    assert result.stderr == (
+        "contextops: note: other users of this machine can read the command line; "
         f"next time: contextops config set {named} -\n"
     )
     assert KEY in path.read_text()
@@ -650,14 +650,14 @@ def test_a_key_among_the_words_is_kept_and_remarked_upon(run, path, words, named
 @pytest.mark.parametrize(
     "words", [["config", "set", "model", "-"], ["api", "POST", "/models", "-d", "-"]]
 )
-def test_standard_input_that_cannot_be_read(command, tmp_path, words):
+def test_unreadable_standard_input_is_input_error(command, tmp_path, words):
     with (tmp_path / "file").open("wb") as stream:
-        told = command(*words, stdin=stream, env={"CONTEXTOPS_BASE_URL": "http://localhost:1"})
-    assert_fails(told, 26, "cannot read standard input: bad file descriptor")
+        result = command(*words, stdin=stream, env={"CONTEXTOPS_BASE_URL": "http://localhost:1"})
+    assert_fails(result, 26, "cannot read standard input: bad file descriptor")
 
 
 @posix
-def test_standard_input_that_does_not_block_is_read_to_its_end(command, path):
+def test_nonblocking_standard_input_is_read_to_its_end(command, path):
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     process = command.start("config", "set", "system", "-", stdin=reading)
@@ -671,7 +671,7 @@ def test_standard_input_that_does_not_block_is_read_to_its_end(command, path):
 
 
 @posix
-def test_a_relative_path_in_a_folder_that_was_removed(command, tmp_path):
+def test_relative_path_in_removed_folder_is_refused(command, tmp_path):
     gone = tmp_path / "gone"
     script = (
         f'mkdir {gone} && cd {gone} && rmdir {gone} && exec {sys.executable} -P -m contextops "$@"'
@@ -679,8 +679,10 @@ def test_a_relative_path_in_a_folder_that_was_removed(command, tmp_path):
 
     def run(*words, **env):
         program = ["sh", "-c", script, "sh", *words]
-        told = subprocess.run(program, capture_output=True, check=False, env={**os.environ, **env})
-        return told.returncode, told.stdout, told.stderr.decode()
+        result = subprocess.run(
+            program, capture_output=True, check=False, env={**os.environ, **env}
+        )
+        return result.returncode, result.stdout, result.stderr.decode()
 
     status, stdout, stderr = run("config", "set", "api_key_file", "k")
     assert (status, stdout, stderr.count("\n")) == (3, b"", 1)
@@ -690,59 +692,59 @@ def test_a_relative_path_in_a_folder_that_was_removed(command, tmp_path):
     assert "cannot write here.toml: no such file or directory" in stderr
 
 
-def test_without_a_terminal_there_is_no_vi(command, path):
+def test_edit_without_terminal_needs_editor_variable(command, path):
     assert_fails(command("config", "edit"), 3, "no editor: vi needs a terminal; set EDITOR")
     assert not path.exists()
 
 
-def test_a_key_outside_of_the_profiles_can_be_removed(run, stored):
+def test_unknown_key_outside_profiles_can_be_removed(run, stored):
     path = stored('modle = "m"\nmodel = "m"\n\n[other]\na = 1\n\n[profiles.default]\nretries = 1\n')
     assert "unknown key modle" in run("config", "get", "retries").stderr
     for key in ("modle", "other", "model"):
         assert_silent(run("config", "unset", key))
     assert read(path) == {"profiles": {"default": {"retries": 1}}}
-    assert_fails(run("config", "unset", "modle"), 2, "there is no setting modle")
-    assert_fails(run("config", "unset", "profiles"), 2, "there is no setting profiles")
+    assert_fails(run("config", "unset", "modle"), 2, "unknown setting modle")
+    assert_fails(run("config", "unset", "profiles"), 2, "unknown setting profiles")
 
 
-def test_a_profile_with_the_name_of_the_embedded_model_has_one_remedy(run, stored):
+def test_profile_named_local_has_one_remedy(run, stored):
     path = stored('[profiles.local]\nmodel = "m"\n')
-    told = run("config", "list")
-    assert_fails(told, 3, "line 1", "; remove it with 'contextops config unset --profile local'")
-    assert told.stderr.count(";") == 1
+    result = run("config", "list")
+    assert_fails(result, 3, "line 1", "; remove it with 'contextops config unset --profile local'")
+    assert result.stderr.count(";") == 1
     assert_silent(run("config", "unset", "--profile", "local"))
     assert read(path) == {}
 
 
-def test_the_proxy_of_the_environment_is_listed_without_its_password(run):
+def test_proxy_of_environment_is_listed_without_password(run):
     exported = {
         "HTTPS_PROXY": f"me:{KEY}@proxy:3128",
         "CONTEXTOPS_BASE_URL": "https://ai.example.com",
     }
-    told = run("config", "list", "--show-origin", env=exported)
-    assert "HTTPS_PROXY\tproxy = http://***@proxy:3128\n" in told.stdout
-    assert "CANARY" not in told.stdout
-    told = run("config", "list", env={**exported, "NO_PROXY": "example.com"})
-    assert "proxy" not in told.stdout
-    told = run("config", "list", env={**exported, "HTTPS_PROXY": f"ftp://{KEY}@x"})
-    assert_fails(told, 3, "cannot use proxy of HTTPS_PROXY", "correct or unset HTTPS_PROXY")
-    assert "CANARY" not in told.stderr
+    result = run("config", "list", "--show-origin", env=exported)
+    assert "HTTPS_PROXY\tproxy = http://***@proxy:3128\n" in result.stdout
+    assert "CANARY" not in result.stdout
+    result = run("config", "list", env={**exported, "NO_PROXY": "example.com"})
+    assert "proxy" not in result.stdout
+    result = run("config", "list", env={**exported, "HTTPS_PROXY": f"ftp://{KEY}@x"})
+    assert_fails(result, 3, "cannot use proxy from HTTPS_PROXY", "correct or unset HTTPS_PROXY")
+    assert "CANARY" not in result.stderr
 
 
-def test_a_header_of_the_connection_is_refused(run, stored):
+def test_header_of_connection_is_refused(run, stored):
     refused = "belongs to the connection"
-    told = run("models", "list", "-H", "Content-Length: 3")
-    assert_fails(told, 2, "Content-Length", refused)
+    result = run("models", "list", "-H", "Content-Length: 3")
+    assert_fails(result, 2, "Content-Length", refused)
     assert_fails(run("config", "set", "headers.TE", "trailers"), 2, "TE", refused)
     stored('[profiles.default]\nheaders = { Connection = "close" }\n')
     assert_fails(run("models", "list"), 3, "line 2", "Connection", refused)
 
 
-def test_the_embedded_model_can_be_the_default_where_there_is_no_file(run, path):
+def test_local_can_be_default_without_file(run, path):
     assert run("config", "use", "local").status == 0
     assert read(path)["default_profile"] == "local"
 
 
-def test_the_default_needs_no_file(run, path):
+def test_use_default_makes_no_file(run, path):
     assert run("config", "use", "default").status == 0
     assert not path.exists()

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from contextops.chat import session
-from contextops.config.profile import state_folder
+from contextops.config import state_folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Templates: prompts kept in the config file, and filled by ``chat send --template NAME``."""
+"""Templates: prompts of the config file, filled by ``chat send --template NAME``."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ params = { temperature = 0, seed = 7 }
 
 @pytest.fixture
 def sent(run):
-    """Give the body that would be sent, or fail with what was said."""
+    """Return a function that returns the body of a dry run."""
 
     def sent(*argv, **more):
-        told = run("chat", "send", "--dry-run", *argv, **more)
-        assert (told.status, told.stderr) == (0, "")
-        return json.loads(told.stdout)
+        result = run("chat", "send", "--dry-run", *argv, **more)
+        assert (result.status, result.stderr) == (0, "")
+        return json.loads(result.stdout)
 
     return sent
 
 
-def said(body):
+def contents(body):
     return [message["content"] for message in body["messages"]]
 
 
@@ -41,18 +41,18 @@ def read(path):
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def assert_fails(told, status, *words):
-    assert (told.status, told.stdout) == (status, "")
-    assert told.stderr.startswith("contextops: ")
-    assert told.stderr.count("\n") == 1
+def assert_fails(result, status, *words):
+    assert (result.status, result.stdout) == (status, "")
+    assert result.stderr.startswith("contextops: ")
+    assert result.stderr.count("\n") == 1
     for word in words:
-        assert word in told.stderr
+        assert word in result.stderr
 
 
 # --- chat send --template ---
 
 
-def test_a_template_is_filled_and_sent_with_its_settings(run, serve, stored):
+def test_template_is_filled_and_sent_with_its_settings(run, serve, stored):
     stored(COMMIT)
     server = serve(OpenWebUI(models=["ctx-large"]))
     exported = {"CONTEXTOPS_BASE_URL": server.url, "CONTEXTOPS_API_KEY": KEY}
@@ -80,30 +80,30 @@ def test_a_template_is_filled_and_sent_with_its_settings(run, serve, stored):
         ("{a}{b}", ["--var", "a=", "--var", "b=1"], None, "1"),
     ],
 )
-def test_the_input_is_what_the_prompt_would_be(
+def test_words_and_stdin_are_the_input(
     sent, stored, tmp_path, monkeypatch, prompt, argv, stdin, text
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_text("A")
     stored(f"[templates.t]\nprompt = '''{prompt}'''\nmodel = 'm'\n")
-    assert said(sent("--template", "t", *argv, input=stdin)) == [text]
+    assert contents(sent("--template", "t", *argv, input=stdin)) == [text]
 
 
-def test_a_template_may_have_no_prompt(sent, run, stored):
+def test_template_may_have_no_prompt(sent, run, stored):
     stored('[templates.t]\nsystem = "s"\nmodel = "m"\n[templates.empty]\n')
-    assert said(sent("--template", "t", "words")) == ["s", "words"]
-    assert said(sent("--template", "empty", "-m", "m", "words")) == ["words"]
+    assert contents(sent("--template", "t", "words")) == ["s", "words"]
+    assert contents(sent("--template", "empty", "-m", "m", "words")) == ["words"]
     assert_fails(run("chat", "send", "--template", "t"), 2, "no prompt")
 
 
 @pytest.mark.parametrize(("argv", "stdin"), [([], None), ([], ""), ([" "], " \n")])
-def test_a_place_for_the_input_wants_some(run, stored, argv, stdin):
+def test_input_field_without_input_is_usage_error(run, stored, argv, stdin):
     stored(COMMIT)
-    told = run("chat", "send", "--template", "commit", "--var", "kind=a", *argv, input=stdin)
-    assert_fails(told, 2, "no prompt")
+    result = run("chat", "send", "--template", "commit", "--var", "kind=a", *argv, input=stdin)
+    assert_fails(result, 2, "no prompt")
 
 
-def test_an_image_is_some_input_too(sent, stored, tmp_path):
+def test_image_counts_as_input(sent, stored, tmp_path):
     stored(COMMIT)
     image = tmp_path / "a.png"
     image.write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -114,33 +114,33 @@ def test_an_image_is_some_input_too(sent, stored, tmp_path):
 
 
 @posix
-def test_a_template_without_input_leaves_a_loop_its_list(command, stored, tmp_path):
+def test_template_without_input_field_leaves_stdin_unread(command, stored, tmp_path):
     stored('[templates.hello]\nprompt = "Greet {name}."\nmodel = "m"\n')
     names = tmp_path / "names"
     names.write_text("Ann\nBob\n")
     with names.open("rb", buffering=0) as rest:
         rest.read(4)
         argv = ["chat", "send", "--dry-run", "--template", "hello", "--var", "name=Ann"]
-        told = command(*argv, stdin=rest)
+        result = command(*argv, stdin=rest)
         assert rest.read() == b"Bob\n"
-    assert said(json.loads(told.stdout)) == ["Greet Ann."]
+    assert contents(json.loads(result.stdout)) == ["Greet Ann."]
 
 
-# --- what beats what ---
+# --- precedence ---
 
 
-def test_what_is_typed_beats_the_template(sent, stored):
+def test_flags_beat_template(sent, stored):
     stored(COMMIT)
     argv = ["--template", "commit", "--var", "kind=a", "x"]
     body = sent(*argv, "-m", "typed", "-s", "Typed.", "-t", "1", "--param", "top_p=0.5")
-    assert said(body)[0] == "Typed."
+    assert contents(body)[0] == "Typed."
     assert body["model"] == "typed"
     assert (body["temperature"], body["seed"], body["top_p"]) == (1, 7, 0.5)
-    assert said(sent(*argv, "-s", "")) == ["A a commit message for: x"]
+    assert contents(sent(*argv, "-s", "")) == ["A a commit message for: x"]
 
 
 @pytest.mark.parametrize("profile", [[], ["--profile", "work"]])
-def test_the_template_beats_the_environment_and_the_profile(sent, stored, profile):
+def test_template_beats_environment_and_profile(sent, stored, profile):
     stored(
         f"{COMMIT}\n[profiles.work]\nmodel = 'stored'\nsystem = 'Stored.'\n"
         "params = { seed = 1, top_k = 2 }\n"
@@ -148,7 +148,7 @@ def test_the_template_beats_the_environment_and_the_profile(sent, stored, profil
     exported = {"CONTEXTOPS_MODEL": "exported", "CONTEXTOPS_SYSTEM": "Exported."}
     argv = [*profile, "--template", "commit", "--var", "kind=a", "x"]
     body = sent(*argv, env={**exported, "CONTEXTOPS_PROFILE": "work"})
-    assert said(body)[0] == "You are terse."
+    assert contents(body)[0] == "You are terse."
     assert body["model"] == "ctx-large"
     assert (body["temperature"], body["seed"], body["top_k"]) == (0, 7, 2)
 
@@ -156,13 +156,13 @@ def test_the_template_beats_the_environment_and_the_profile(sent, stored, profil
 @pytest.mark.parametrize(
     ("profile", "model"), [([], "exported"), (["--profile", "work"], "stored")]
 )
-def test_what_the_template_does_not_say_comes_from_elsewhere(sent, stored, profile, model):
+def test_settings_missing_in_template_come_from_other_levels(sent, stored, profile, model):
     stored("[templates.t]\nprompt = 'p'\n[profiles.work]\nmodel = 'stored'\n")
     exported = {"CONTEXTOPS_MODEL": "exported", "CONTEXTOPS_PROFILE": "work"}
     assert sent(*profile, "--template", "t", env=exported)["model"] == model
 
 
-def test_the_embedded_model_is_no_model_of_a_template(sent, stored):
+def test_local_profile_ignores_model_of_template(sent, stored):
     stored(COMMIT)
     argv = ("--local", "--template", "commit", "--var", "kind=a", "x")
     body = sent(*argv, env={"CONTEXTOPS_LOCAL_MODEL": "demo.gguf"})
@@ -170,28 +170,26 @@ def test_the_embedded_model_is_no_model_of_a_template(sent, stored):
     assert body["seed"] == 7
 
 
-def test_the_system_message_of_a_template_is_typed_and_replaces_that_of_a_session(
-    run, sent, serve, stored
-):
+def test_system_message_of_template_replaces_that_of_session(run, sent, serve, stored):
     stored(COMMIT)
     server = serve(OpenWebUI(models=["ctx-large"]))
     exported = {"CONTEXTOPS_BASE_URL": server.url, "CONTEXTOPS_API_KEY": KEY}
     argv = ["chat", "send", "--session", "s", "-m", "ctx-large", "-s", "First.", "hi"]
     assert run(*argv, env=exported).status == 0
     body = sent("--session", "s", "--template", "commit", "--var", "kind=a", "x")
-    assert said(body)[0] == "You are terse."
+    assert contents(body)[0] == "You are terse."
 
 
-def test_files_that_a_template_names_are_beside_the_config_file(sent, stored):
+def test_paths_in_template_are_relative_to_config_file(sent, stored):
     path = stored("[templates.t]\nprompt='p'\nmodel='m'\nsystem='@me.md'\nschema='s.json'\n")
     (path.parent / "me.md").write_text("Me.")
     (path.parent / "s.json").write_text('{"type": "object"}')
     body = sent("--template", "t")
-    assert said(body)[0] == "Me."
+    assert contents(body)[0] == "Me."
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
-def test_a_typed_schema_beats_that_of_the_template(sent, run, stored, tmp_path):
+def test_schema_flag_beats_schema_of_template(sent, run, stored, tmp_path):
     stored("[templates.t]\nprompt = 'p'\nmodel = 'm'\nschema = 'missing.json'\n")
     (tmp_path / "typed.json").write_text('{"type": "array"}')
     body = sent("--template", "t", "--schema", tmp_path / "typed.json")
@@ -199,30 +197,30 @@ def test_a_typed_schema_beats_that_of_the_template(sent, run, stored, tmp_path):
     assert_fails(run("chat", "send", "--template", "t"), 26, "missing.json")
 
 
-def test_the_parameter_that_a_schema_sets_is_not_typed_beside_it(run, stored):
+def test_response_format_beside_schema_is_refused(run, stored):
     stored("[templates.t]\nprompt = 'p'\nmodel = 'm'\nschema = 's.json'\n")
-    told = run("chat", "send", "--template", "t", "--param", "response_format={}")
-    assert_fails(told, 2, "response_format is given twice")
+    result = run("chat", "send", "--template", "t", "--param", "response_format={}")
+    assert_fails(result, 2, "response_format is given twice")
 
 
 @pytest.mark.parametrize("flag", ["-x", "--jsonl"])
-def test_the_schema_of_a_template_excludes_what_the_flag_does(run, stored, flag):
+def test_schema_of_template_excludes_the_same_flags(run, stored, flag):
     stored("[templates.t]\nprompt = 'p'\nmodel = 'm'\nschema = 's.json'\n")
-    told = run("chat", "send", "--template", "t", flag)
-    assert told.status == 2
-    assert "the template's schema" in told.stderr
-    assert flag in told.stderr
+    result = run("chat", "send", "--template", "t", flag)
+    assert result.status == 2
+    assert "the template's schema" in result.stderr
+    assert flag in result.stderr
 
 
-# --- what cannot be meant ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
     ("argv", "status", "words"),
     [
-        ([], 2, ["the template pair lacks a, b", "--var a=VALUE --var b=VALUE"]),
-        (["--var", "a=1"], 2, ["the template pair lacks b:", "add --var b=VALUE\n"]),
-        (["--var", "a=1", "--var", "b=2", "--var", "c=3"], 2, ["no field c", "fill a, b"]),
+        ([], 2, ["template pair needs a value for a, b", "--var a=VALUE --var b=VALUE"]),
+        (["--var", "a=1"], 2, ["template pair needs a value for b;", "add --var b=VALUE\n"]),
+        (["--var", "a=1", "--var", "b=2", "--var", "c=3"], 2, ["no field c", "it has a, b"]),
         (["--var", "a=1", "--var", "a=2"], 2, ["a is given twice"]),
         (["--var", "a"], 2, ["--var is not NAME=VALUE"]),
         (["--var", "=1"], 2, ["--var is not NAME=VALUE"]),
@@ -233,23 +231,23 @@ def test_the_schema_of_a_template_excludes_what_the_flag_does(run, stored, flag)
         (["--template", ""], 2, ["its name is empty"]),
     ],
 )
-def test_what_does_not_fit_the_template_is_told_and_nothing_read(run, stored, argv, status, words):
+def test_values_that_do_not_fit_template_are_refused_before_input(run, stored, argv, status, words):
     stored("[templates.pair]\nprompt = '{a} {b}'\n[templates.other]\n")
     # Standard input is no text: it would be 26 if it were read.
-    told = run("chat", "send", "--template", "pair", *argv, input=b"\xff")
-    assert_fails(told, status, *words)
+    result = run("chat", "send", "--template", "pair", *argv, input=b"\xff")
+    assert_fails(result, status, *words)
 
 
-def test_a_variable_wants_a_template(run):
+def test_variable_without_template_is_refused(run):
     assert_fails(run("chat", "send", "--var", "a=1", "x"), 2, "add --template NAME")
 
 
-def test_without_a_file_there_is_no_template(run):
+def test_template_without_config_file_is_refused(run):
     assert_fails(run("chat", "send", "--template", "t"), 3, "the config file has none")
 
 
 @posix
-def test_a_value_that_is_not_utf8_is_26(command, stored):
+def test_value_that_is_not_utf8_is_input_error(command, stored):
     stored("[templates.t]\nprompt = '{a}'\n")
     assert_fails(command("chat", "send", "--template", "t", "--var", "a=\udcff"), 26, "--var")
 
@@ -267,18 +265,18 @@ def test_a_value_that_is_not_utf8_is_26(command, stored):
     ],
 )
 @pytest.mark.parametrize("argv", [["chat", "send", "x"], ["config", "list"]])
-def test_a_wrong_type_is_told_with_its_line_and_column(run, stored, text, place, key, argv):
+def test_wrong_type_in_template_is_reported_with_line(run, stored, text, place, key, argv):
     path = stored(text)
     assert_fails(run(*argv), 3, f"{path}: {place}: {key}: ", "contextops config edit")
 
 
-def test_an_unknown_key_is_noted_where_the_template_is_used(run, stored):
+def test_unknown_key_is_noted_where_template_is_used(run, stored):
     path = stored(
         '[templates.a]\npromt = "p"\n\n[templates.b]\nprompt = "p"\nmodel = "m"\n',
     )
     note = f"contextops: note: unknown key promt in {path} [templates.a]; did you mean prompt?\n"
-    told = run("chat", "send", "--dry-run", "--template", "a", "-m", "m", "x")
-    assert (told.status, told.stderr) == (0, note)
+    result = run("chat", "send", "--dry-run", "--template", "a", "-m", "m", "x")
+    assert (result.status, result.stderr) == (0, note)
     assert run("config", "list").stderr == note
     assert run("chat", "send", "--dry-run", "--template", "b").stderr == ""
     assert run("config", "unset", "templates.a.promt").stderr == ""
@@ -288,7 +286,7 @@ def test_an_unknown_key_is_noted_where_the_template_is_used(run, stored):
 # --- contextops config ---
 
 
-def test_a_template_is_set_in_the_types_of_its_keys(run, path, tmp_path, monkeypatch):
+def test_template_settings_are_stored_in_their_types(run, path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = {
         "prompt": "Sum up: {input}\n",
@@ -299,8 +297,8 @@ def test_a_template_is_set_in_the_types_of_its_keys(run, path, tmp_path, monkeyp
         "params.logit_bias.50256": "-100",
     }
     for key, value in values.items():
-        told = run("config", "set", f"templates.brief.{key}", value)
-        assert (told.status, told.stdout, told.stderr) == (0, "", "")
+        result = run("config", "set", f"templates.brief.{key}", value)
+        assert (result.status, result.stdout, result.stderr) == (0, "", "")
     assert read(path) == {
         "templates": {
             "brief": {
@@ -326,7 +324,7 @@ def test_templates_belong_to_no_profile(run, path):
     assert run("config", "unset", "templates.a", env=exported).status == 0
 
 
-def test_a_name_may_have_blanks_dots_and_the_name_of_a_key(run, path):
+def test_template_name_may_contain_blanks_dots_and_key_names(run, path):
     for name in ("my own", "x.y", "prompt", "params", "default"):
         assert run("config", "set", f"templates.{name}.prompt", name).status == 0
         assert run("config", "get", f"templates.{name}.prompt").stdout == f"{name}\n"
@@ -340,22 +338,22 @@ def test_a_name_may_have_blanks_dots_and_the_name_of_a_key(run, path):
     ("argv", "status", "words"),
     [
         (["templates.t.promt", "p"], 2, ["did you mean prompt?"]),
-        (["templates.t.zzz", "p"], 2, ["there are prompt, system, model, params, schema"]),
+        (["templates.t.zzz", "p"], 2, ["a template has prompt, system, model, params, schema"]),
         (["templates.t", "p"], 2, ["write templates.NAME.KEY"]),
         (["templates", "p"], 2, ["templates.NAME.KEY"]),
         (["templates..prompt", "p"], 2, ["templates.NAME.KEY"]),
-        (["templates.t.prompt.x", "p"], 2, ["prompt has nothing below it"]),
+        (["templates.t.prompt.x", "p"], 2, ["prompt has no keys below it"]),
         (["templates.t.prompt", ""], 2, ["contextops config unset templates.t.prompt"]),
         (["templates.t.params", "3"], 2, ["JSON object"]),
-        (["templates.t.params.stream", "true"], 2, ["stream is no parameter"]),
+        (["templates.t.params.stream", "true"], 2, ["stream cannot be set as a parameter"]),
     ],
 )
-def test_what_cannot_be_set(run, path, argv, status, words):
+def test_invalid_template_key_or_value_is_refused(run, path, argv, status, words):
     assert_fails(run("config", "set", *argv), status, *words)
     assert not path.exists()
 
 
-def test_what_a_template_says_is_printed(run, stored):
+def test_get_prints_values_of_template(run, stored):
     stored(COMMIT)
     assert run("config", "get", "templates.commit.system").stdout == "You are terse.\n"
     assert run("config", "get", "templates.commit.params.seed").stdout == "7\n"
@@ -367,7 +365,7 @@ def test_what_a_template_says_is_printed(run, stored):
     assert_fails(run("config", "get", "templates.comit.model"), 3, "did you mean commit?")
 
 
-def test_templates_are_listed_behind_the_settings(run, stored):
+def test_templates_are_listed_after_settings(run, stored):
     path = stored(COMMIT)
     lines = run("config", "list").stdout.splitlines()
     assert lines[-5:] == [
@@ -389,14 +387,14 @@ def test_templates_are_listed_behind_the_settings(run, stored):
 
 
 @posix
-def test_a_person_gets_them_in_the_table(terminal, stored):
+def test_templates_are_in_table_on_terminal(terminal, stored):
     stored(COMMIT)
     child = terminal("config", "list", columns=120)
     child.expect(r"KEY +VALUE\r\n")
     child.expect(r"templates.commit.model +ctx-large\r\n")
 
 
-def test_a_template_or_a_part_of_it_is_unset(run, stored):
+def test_template_or_part_of_it_is_unset(run, stored):
     path = stored(f"{COMMIT}\n[templates.other]\nprompt = 'p'\n")
     keys = ["templates.commit.params.seed", "templates.commit.model"]
     assert run("config", "unset", *keys).status == 0
@@ -411,10 +409,10 @@ def test_a_template_or_a_part_of_it_is_unset(run, stored):
     assert read(path) == {}
 
 
-def test_to_unset_what_a_template_does_not_say_is_no_failure(run, stored):
+def test_unset_of_unset_template_key_succeeds(run, stored):
     path = stored(COMMIT)
-    told = run("config", "unset", "templates.commit.schema")
-    assert (told.status, told.stderr) == (0, "")
+    result = run("config", "unset", "templates.commit.schema")
+    assert (result.status, result.stderr) == (0, "")
     assert_fails(run("config", "unset", "templates.comit"), 3, "did you mean commit?")
     assert_fails(run("config", "unset", "templates"), 2, "templates.NAME.KEY")
     assert path.read_text() == COMMIT

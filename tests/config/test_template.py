@@ -1,4 +1,4 @@
-"""Templates: which words in braces are fields, what fills them, and what is left alone."""
+"""Templates: which words in braces are fields, and what fills them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def template(prompt):
         ("${name}", ["name"]),
     ],
 )
-def test_a_field_is_a_word_in_braces(prompt, fields):
+def test_field_is_word_in_braces(prompt, fields):
     assert template(prompt).fields == fields
 
 
-def test_the_input_has_a_place_or_has_none():
+def test_template_takes_input_if_it_has_the_field():
     assert template("a {input}").takes_input
     assert not template("a { input }").takes_input
 
@@ -62,7 +62,7 @@ def test_the_input_has_a_place_or_has_none():
         ("{{language}}", "", "{French}"),
     ],
 )
-def test_values_and_the_input_take_their_places(prompt, given, text):
+def test_values_and_input_fill_their_fields(prompt, given, text):
     assert template(prompt).fill({"language": "French"}, given) == text
 
 
@@ -71,44 +71,49 @@ without_fields = st.text("{}a_1 \n\"'$\\é", max_size=30).filter(lambda text: no
 
 
 @given(without_fields, without_fields)
-def test_all_other_text_is_left_alone(before, after):
+def test_text_around_fields_is_unchanged(before, after):
     assert template(before).fill({}, "") == before
     assert template(f"{before} {{x}} {after}").fill({"x": "y"}, "") == f"{before} y {after}"
 
 
 @given(st.text(), st.text())
-def test_whatever_is_filled_in_is_left_alone(value, text):
+def test_filled_in_text_is_unchanged(value, text):
     assert template("<{x}|{input}>").fill({"x": value}, text) == f"<{value}|{text}>"
 
 
-# --- what does not fit ---
+# --- values that do not fit ---
 
 
-def test_what_fills_all_fields_and_no_more_is_taken():
+def test_values_for_exactly_the_fields_are_accepted():
     template("{a} {b} {input}").check({"a": "", "b": "1"})
     template("").check({})
 
 
-def test_all_that_is_missing_is_named_with_what_to_type():
+def test_missing_values_are_named_with_how_to_set_them():
     with pytest.raises(UsageError) as caught:
         template("{kind} {a} {input} {scope}").check({"a": "1"})
     assert caught.value.message == (
-        "the template brief lacks kind, scope: no --var gives a value; "
-        "add --var kind=VALUE --var scope=VALUE"
+        "template brief needs a value for kind, scope; add --var kind=VALUE --var scope=VALUE"
     )
 
 
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        ("{kind} {language}", "--var can fill kind, language; did you mean language?"),
-        ("{kind}", "--var can fill kind; leave out --var langage="),
-        ("{input}", "--var can fill none; leave out --var langage="),
+        ("{kind} {language}", "it has kind, language; did you mean language?"),
+        ("{kind}", "it has kind; leave out --var langage=VALUE"),
+        ("{input}", "it has none; leave out --var langage=VALUE"),
     ],
 )
-def test_a_value_without_a_field_is_refused(prompt, message):
+def test_value_without_field_is_refused(prompt, message):
     values = {"kind": "1", "language": "2", "langage": "3"}
     used = {name: value for name, value in values.items() if f"{{{name}}}" in prompt}
     with pytest.raises(UsageError) as caught:
         template(prompt).check({**used, "langage": "3"})
-    assert caught.value.message == f"the template brief has no field langage: {message}"
+    assert caught.value.message == f"template brief has no field langage: {message}"
+
+
+def test_hint_says_how_a_field_is_set():
+    with pytest.raises(UsageError) as caught:
+        template("{kind} {scope}").check({}, hint=lambda field: f"{field}=VALUE")
+    assert caught.value.remedy == "add kind=VALUE scope=VALUE"

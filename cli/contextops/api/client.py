@@ -308,7 +308,7 @@ class Client:
         try:
             return self._retrier.send(request, deadlines)
         except UnreachableError as error:
-            if self._profile.origins.get("base_url") != "default":
+            if not self._profile.base_url_is_default:
                 raise
             # A new user, who has not set a server yet.
             remedy = "set yours with 'contextops config set base_url URL', or try --local"

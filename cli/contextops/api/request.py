@@ -99,7 +99,7 @@ def curl_command(profile: Profile, body: Mapping[str, Any]) -> str:
     for name, value in headers.items():
         lines.append(f"-H {shlex.quote(f'{name}: {masked_header(name, value)}')}")
     if profile.proxy:
-        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].masked(profile.proxy))}")
+        lines.append(f"--proxy {shlex.quote(SETTINGS['proxy'].mask(profile.proxy))}")
     if profile.insecure:
         lines.append("--insecure")
     if profile.ca_bundle:

@@ -8,7 +8,9 @@ from typing import Annotated
 from contextops.commands.context import Context
 from contextops.commands.options import command
 from contextops.commands.parser import Command, alone
-from contextops.flags import Argument
+from contextops.config import refresh_names
+from contextops.errors import UsageError
+from contextops.flags import Argument, Flag
 
 app = alone()
 
@@ -27,7 +29,12 @@ class Shell(StrEnum):
 class CompletionOptions:
     """The options of ``completion``."""
 
-    shell: Annotated[Shell, Argument("bash|zsh|fish", "The shell to print the script for.")]
+    shell: Annotated[
+        Shell | None, Argument("bash|zsh|fish", "The shell to print the script for.")
+    ] = None
+    names: Annotated[
+        bool, Flag("--names", "Only write the list of names that the script offers.")
+    ] = False
 
 
 @command(app, "completion", Command)
@@ -39,7 +46,12 @@ def completion(context: Context, options: CompletionOptions) -> None:
     zsh:  contextops completion zsh > ~/.zfunc/_contextops         with ~/.zfunc in fpath
     fish: contextops completion fish > ~/.config/fish/completions/contextops.fish
     """
-    context.printer.write(_read_script(_FILES[options.shell]))
+    if options.names:
+        refresh_names()
+    elif options.shell is None:
+        raise UsageError("no shell named", remedy="choose from bash, zsh, fish")
+    else:
+        context.printer.write(_read_script(_FILES[options.shell]))
 
 
 def _read_script(name: str) -> bytes:

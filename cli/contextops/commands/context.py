@@ -102,7 +102,7 @@ class Context:
     @cached_property
     def anonymous(self) -> Client:
         """A client of the same server that sends no key."""
-        return self._client(self.profile._replace(key=None))
+        return self._client(self.profile.without_key())
 
     def _client(self, profile: Profile) -> Client:
         from contextops.api import Client

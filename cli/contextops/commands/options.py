@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from contextops.config import parse_duration
+from contextops.config import FLAGS, LOCAL_FLAG, LOCAL_PROFILE, SETTINGS, parse_duration
 from contextops.flags import Argument, Flag
 from contextops.output import COLORS, REPORT_FORMATS
 
@@ -35,16 +35,14 @@ def _set_display(ctx: typer.Context, option: Any, value: Any) -> None:
 
 def _set_local(ctx: typer.Context, _option: Any, value: bool) -> None:
     if value:
-        ctx.obj.flags["profile"] = "local"
+        ctx.obj.flags["profile"] = LOCAL_PROFILE
 
 
-def _set_headers(ctx: typer.Context, _option: Any, values: tuple[str, ...] | None) -> None:
-    for line in values or ():
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            # The value is not repeated: it may be a secret.
-            raise typer.BadParameter("a header is written 'Name: value'.")
-        ctx.obj.flags.setdefault("headers", {})[name.strip()] = value.strip()
+def _set_table(ctx: typer.Context, option: Any, texts: tuple[str, ...] | None) -> None:
+    """Store each NAME and VALUE of a repeated option in the table of its setting."""
+    for text in texts or ():
+        name, value = _parser(cast("Any", FLAGS[option.name].parse))(text)
+        ctx.obj.flags.setdefault(option.name, {})[name] = value
 
 
 def _require_one_of(choices: Sequence[str], value: str | None) -> None:
@@ -74,14 +72,22 @@ def _option(*decls: str, store: Any = _set_flag, **attributes: Any) -> TyperOpti
     )
 
 
+def _setting_option(name: str) -> TyperOption:
+    """Return the option of a setting, as ``contextops.config`` declares it."""
+    flag = FLAGS[name]
+    names = [*flag.names.split(), name]
+    if flag.metavar is None:
+        return _option(*names, is_flag=True, help=flag.help)
+    if name in SETTINGS and SETTINGS[name].is_table:
+        more: dict[str, Any] = {"multiple": True, "store": _set_table}
+    else:
+        more = {}
+    return _option(*names, type=str, metavar=flag.metavar, help=flag.help, **more)
+
+
 PROFILE = [
-    _option("--profile", type=str, metavar="NAME", help="Use this profile of the config file."),
-    _option(
-        "--local",
-        is_flag=True,
-        store=_set_local,
-        help="Use the embedded demo model: fluent, offline, often wrong.",
-    ),
+    _setting_option("profile"),
+    _option(LOCAL_FLAG.names, is_flag=True, store=_set_local, help=LOCAL_FLAG.help),
 ]
 
 DISPLAY = [
@@ -104,53 +110,7 @@ DISPLAY = [
     ),
 ]
 
-CONNECTION = [
-    _option("--base-url", type=str, metavar="URL", help="The server, e.g. https://ai.example.com."),
-    _option(
-        "--api-key-file",
-        type=str,
-        metavar="PATH",
-        help="Read the key from this file. (A key itself is never a flag: use CONTEXTOPS_API_KEY.)",
-    ),
-    _option(
-        "--header",
-        "-H",
-        type=str,
-        multiple=True,
-        store=_set_headers,
-        metavar="'NAME: VALUE'",
-        help="Send this header too; may be given again.",
-    ),
-    _option(
-        "--connect-timeout", type=str, metavar="DURATION", help="Time limit for connecting.  [10s]"
-    ),
-    _option(
-        "--first-token-timeout",
-        type=str,
-        metavar="DURATION",
-        help="From the request to the first word.  [5m]",
-    ),
-    _option(
-        "--idle-timeout", type=str, metavar="DURATION", help="Time limit between two words.  [2m]"
-    ),
-    _option(
-        "--max-time",
-        type=str,
-        metavar="DURATION",
-        help="Time limit for everything; 0 is none.  [none; 30s for models and config check]",
-    ),
-    _option(
-        "--retries",
-        type=str,
-        metavar="N",
-        help="Retry at most N times, before the answer begins.  [2]",
-    ),
-    _option(
-        "--allow-http",
-        is_flag=True,
-        help="Send the key over plain http to a public address too.",
-    ),
-]
+CONNECTION = [_setting_option(name) for name, flag in FLAGS.items() if flag.group == "connection"]
 
 SHARED = [*PROFILE, *CONNECTION, *DISPLAY]
 
@@ -184,19 +144,7 @@ REASONING = _option(
 PRINTING = (JSON, JSON_LINES, REPORT, PLAIN, RAW, REASONING)
 """The flags that say how a result is printed."""
 
-MODEL = _option(
-    "--model", "-m", type=str, metavar="ID", help="Model to ask.  [the only one offered]"
-)
-SYSTEM = _option("--system", "-s", type=str, metavar="TEXT", help="System message, or @FILE.")
-SESSION = _option(
-    "--session",
-    type=str,
-    metavar="NAME",
-    help="Continue and save conversation NAME; a path ends in .jsonl.",
-)
-TEMPLATE = _option(
-    "--template", type=str, metavar="NAME", help="Fill this template of the config file."
-)
+MODEL, SYSTEM, SESSION, TEMPLATE = map(_setting_option, ("model", "system", "session", "template"))
 
 # --- commands ---------------------------------------------------------------------------------
 

@@ -1,105 +1,165 @@
 """Settings: where they come from, what is in force, and how they are changed."""
 
-from contextops.config.file import (
-    DEFAULT_PROFILE,
-    LOCAL_PROFILE,
-    Data,
-    ExposedConfigError,
-    edit_in_editor,
-    load_config,
-    remove_profile,
-    set_default_profile,
-    set_template_value,
-    set_value,
-    unknown_keys_of_template,
-    unset_template,
-    unset_unknown,
-    unset_value,
-)
-from contextops.config.profile import (
-    InForce,
-    Profile,
-    SettingLayers,
-    cache_folder,
-    change_config,
-    collect_layers,
-    config_path,
-    environment_variables,
-    is_config_named,
-    look_up_in_template,
-    look_up_setting,
-    profile_names,
-    profile_to_change,
-    resolve,
-    settings_in_force,
-    state_folder,
-    templates_in_force,
-    to_stored,
-    value_error,
-)
-from contextops.config.settings import (
-    HEADERS,
-    KEY_SOURCES,
-    SETTINGS,
-    TEMPLATE_SETTINGS,
-    TEMPLATES,
-    ip_address,
-    origin_of,
-    parse_duration,
-    parse_parameter,
-    parse_value,
-    setting_of,
-    split_key,
-)
-from contextops.config.template import INPUT_FIELD, Template, is_field_name
+from typing import TYPE_CHECKING
+
+from contextops.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from contextops.config.dotted_keys import Keys, find_key, is_secret_key, parse_assignments
+    from contextops.config.edit import (
+        edit_in_editor,
+        list_profiles,
+        set_settings,
+        unset_settings,
+        use_profile,
+    )
+    from contextops.config.file import (
+        DEFAULT_PROFILE,
+        LOCAL_PROFILE,
+        ExposedConfigError,
+        load_config,
+        unknown_keys_of_template,
+    )
+    from contextops.config.key import KeySource
+    from contextops.config.layers import SettingLayers, collect_layers
+    from contextops.config.names import refresh_names
+    from contextops.config.paths import cache_folder, config_path, is_config_named, state_folder
+    from contextops.config.profile import Profile, resolve
+    from contextops.config.settings import (
+        FLAGS,
+        LOCAL_FLAG,
+        PROFILE_FLAG,
+        SETTINGS,
+        TEMPLATE_FLAG,
+        TEMPLATES,
+        Setting,
+    )
+    from contextops.config.show import (
+        ShownValue,
+        config_document,
+        environment_variables,
+        everything_in_force,
+        look_up,
+    )
+    from contextops.config.template import INPUT_FIELD, Template, is_field_name
+    from contextops.config.url import Origin, ip_address, origin_of
+    from contextops.config.values import parse_duration, parse_parameter
 
 __all__ = [
     "DEFAULT_PROFILE",
-    "HEADERS",
+    "FLAGS",
     "INPUT_FIELD",
-    "KEY_SOURCES",
+    "LOCAL_FLAG",
     "LOCAL_PROFILE",
+    "PROFILE_FLAG",
     "SETTINGS",
     "TEMPLATES",
-    "TEMPLATE_SETTINGS",
-    "Data",
+    "TEMPLATE_FLAG",
     "ExposedConfigError",
-    "InForce",
+    "KeySource",
+    "Keys",
+    "Origin",
     "Profile",
+    "Setting",
     "SettingLayers",
+    "ShownValue",
     "Template",
     "cache_folder",
-    "change_config",
     "collect_layers",
+    "config_document",
     "config_path",
     "edit_in_editor",
     "environment_variables",
+    "everything_in_force",
+    "find_key",
     "ip_address",
     "is_config_named",
     "is_field_name",
+    "is_secret_key",
+    "list_profiles",
     "load_config",
-    "look_up_in_template",
-    "look_up_setting",
+    "look_up",
     "origin_of",
+    "parse_assignments",
     "parse_duration",
     "parse_parameter",
-    "parse_value",
-    "profile_names",
-    "profile_to_change",
-    "remove_profile",
+    "refresh_names",
     "resolve",
-    "set_default_profile",
-    "set_template_value",
-    "set_value",
-    "setting_of",
-    "settings_in_force",
-    "split_key",
+    "set_settings",
     "state_folder",
-    "templates_in_force",
-    "to_stored",
     "unknown_keys_of_template",
-    "unset_template",
-    "unset_unknown",
-    "unset_value",
-    "value_error",
+    "unset_settings",
+    "use_profile",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "dotted_keys": (
+            "Keys",
+            "find_key",
+            "is_secret_key",
+            "parse_assignments",
+        ),
+        "edit": (
+            "edit_in_editor",
+            "list_profiles",
+            "set_settings",
+            "unset_settings",
+            "use_profile",
+        ),
+        "file": (
+            "DEFAULT_PROFILE",
+            "LOCAL_PROFILE",
+            "ExposedConfigError",
+            "load_config",
+            "unknown_keys_of_template",
+        ),
+        "key": ("KeySource",),
+        "layers": (
+            "SettingLayers",
+            "collect_layers",
+        ),
+        "names": ("refresh_names",),
+        "paths": (
+            "cache_folder",
+            "config_path",
+            "is_config_named",
+            "state_folder",
+        ),
+        "profile": (
+            "Profile",
+            "resolve",
+        ),
+        "settings": (
+            "FLAGS",
+            "LOCAL_FLAG",
+            "PROFILE_FLAG",
+            "SETTINGS",
+            "TEMPLATE_FLAG",
+            "TEMPLATES",
+            "Setting",
+        ),
+        "show": (
+            "ShownValue",
+            "config_document",
+            "environment_variables",
+            "everything_in_force",
+            "look_up",
+        ),
+        "template": (
+            "INPUT_FIELD",
+            "Template",
+            "is_field_name",
+        ),
+        "url": (
+            "Origin",
+            "ip_address",
+            "origin_of",
+        ),
+        "values": (
+            "parse_duration",
+            "parse_parameter",
+        ),
+    },
+)

@@ -1,72 +1,91 @@
-"""Prompts with fields: which there are, which values they lack, and the text that they make.
+"""Templates: prompts with fields.
 
-A field is a word in braces: a letter or ``_``, then these and digits. All other text stays as it
-is, JSON and code among it, and so does what is filled in.
+``Translate {input} to {language}.`` has the fields ``input`` and ``language``: words in braces, of
+a letter or ``_``, then these and digits. All other text is left as it is, JSON and code among it,
+and so are the values that fill the fields.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contextops.errors import UsageError
 from contextops.suggest import did_you_mean
 
 INPUT_FIELD = "input"
-"""The field for what the prompt would be without the template."""
+"""The field that the prompt on the command line and standard input fill."""
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _FIELD = rf"\{{({_NAME})\}}"
 
 
+def _as_option(field: str) -> str:
+    return f"--var {field}=VALUE"
+
+
 class Template(NamedTuple):
-    """Hold what a template says beyond the settings that a profile has too."""
+    """A template of the config file.
+
+    ``model`` and ``params`` are what the template itself sets. ``says_system`` is true if the
+    system message in force is the template's, also if it is empty.
+    """
 
     name: str
     prompt: str
     schema: Path | None
     says_system: bool
+    model: str | None = None
+    params: Mapping[str, Any] = {}
 
     @property
     def fields(self) -> list[str]:
-        """Name the fields once each, in their order."""
+        """The names of the fields, each once, in their order."""
         return list(dict.fromkeys(re.findall(_FIELD, self.prompt)))
 
     @property
     def takes_input(self) -> bool:
-        """Tell whether the input has a place of its own in the prompt."""
+        """Whether the prompt has a field for the input."""
         return INPUT_FIELD in self.fields
 
-    def check(self, variables: Mapping[str, str]) -> None:
-        """Raise ``UsageError`` for fields without a value, and for values without a field."""
-        wanted = [field for field in self.fields if field != INPUT_FIELD]
-        missing = [field for field in wanted if field not in variables]
+    def check(self, variables: Mapping[str, str], hint: Callable[[str], str] = _as_option) -> None:
+        """Check that every field has a value, and every value a field.
+
+        ``hint`` returns how the user sets a field: ``--var style=VALUE`` for ``style``.
+
+        Raises:
+            UsageError: for fields without a value, or a value without a field.
+        """
+        fields = [field for field in self.fields if field != INPUT_FIELD]
+        missing = [field for field in fields if field not in variables]
         if missing:
             raise UsageError(
-                f"the template {self.name} lacks {', '.join(missing)}",
-                "no --var gives a value",
-                f"add {' '.join(f'--var {field}=VALUE' for field in missing)}",
+                f"template {self.name} needs a value for {', '.join(missing)}",
+                remedy=f"add {' '.join(hint(field) for field in missing)}",
             )
         for name in variables:
-            if name not in wanted:
+            if name not in fields:
                 raise UsageError(
-                    f"the template {self.name} has no field {name}",
-                    f"--var can fill {', '.join(wanted) or 'none'}",
-                    did_you_mean(name, wanted) or f"leave out --var {name}=",
+                    f"template {self.name} has no field {name}",
+                    f"it has {', '.join(fields) or 'none'}",
+                    did_you_mean(name, fields) or f"leave out {hint(name)}",
                 )
 
-    def fill(self, variables: Mapping[str, str], given: str) -> str:
-        """Put the values and the input in their places; without one, the input comes last."""
-        values = {**variables, INPUT_FIELD: given}
-        text = re.sub(_FIELD, lambda field: values[field[1]], self.prompt)
-        if self.takes_input or not given.strip():
-            return text
-        above = text.rstrip("\r\n")
-        return f"{above}\n\n{given}" if above else given
+    def fill(self, variables: Mapping[str, str], text: str) -> str:
+        """Return the prompt with the values and the input in their fields.
+
+        Without a field for it, the input follows the prompt after a blank line.
+        """
+        values = {**variables, INPUT_FIELD: text}
+        prompt = re.sub(_FIELD, lambda field: values[field[1]], self.prompt)
+        if self.takes_input or not text.strip():
+            return prompt
+        prompt = prompt.rstrip("\r\n")
+        return f"{prompt}\n\n{text}" if prompt else text
 
 
 def is_field_name(text: str) -> bool:
-    """Tell whether a field can have this name."""
+    """Return whether a field can have this name."""
     return bool(re.fullmatch(_NAME, text))

@@ -82,7 +82,7 @@ class Printer(MessagePrinter):
     def redirected(self, write: Callable[[bytes], None]) -> Printer:
         """Return a printer that passes to ``write`` what this one would write to a pipe.
 
-        Both know the same secrets, whichever of them is told.
+        Both mask the same secrets, whichever of them they are added to.
         """
         other = copy.copy(self)
         other._write_stdout = write  # noqa: SLF001 - an instance of the same class

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from contextops.chat import STANDARD_INPUT, session_files
-from contextops.config import INPUT_FIELD, Template, is_field_name
+from contextops.config import INPUT_FIELD, is_field_name
 from contextops.errors import UsageError
 from contextops.repl.context import ReplContext
-from contextops.suggest import did_you_mean
 
 _MAX_PATHS = 200
 """Paths that are offered for completion at most."""
@@ -80,22 +79,6 @@ def parse_template(argument: str) -> tuple[str, dict[str, str]]:
             raise UsageError(f"invalid value {pair!r}", "expected FIELD=VALUE", remedy)
         variables[field] = value
     return name, variables
-
-
-def check_variables(template: Template, variables: Mapping[str, str]) -> None:
-    """Check that every field has a value, and every value a field; raises ``UsageError``."""
-    name = template.name
-    fields = [field for field in template.fields if field != INPUT_FIELD]
-    missing = [field for field in fields if field not in variables]
-    if missing:
-        values = " ".join(f"{field}=VALUE" for field in fields)
-        what = f"template {name} needs a value for {', '.join(missing)}"
-        raise UsageError(what, "", f"type: /template {name} {values}")
-    for variable in variables:
-        if variable not in fields:
-            why = f"it has {', '.join(fields) or 'none'}"
-            what = f"template {name} has no field {variable}"
-            raise UsageError(what, why, did_you_mean(variable, fields))
 
 
 # Completion: each function returns what an argument may be, or raises an OSError, RuntimeError,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from contextops.api import Piece
 from contextops.chat import Conversation, InputReader, Message, request_body, session_path
 from contextops.config import (
-    TEMPLATES,
     Profile,
     Template,
     collect_layers,
@@ -159,17 +158,13 @@ class ReplContext:
         # The template is typed after the flags, so that it overrides them.
         flags = {k: v for k, v in self._services.flags.items() if k not in _SET_BY_TEMPLATES}
         profile = resolve({**flags, "template": name})
-        own = {
-            setting
-            for setting, origin in profile.origins.items()
-            if origin.endswith(f"[{TEMPLATES}.{name}]")
-        }
+        template = cast("Template", profile.template)
         return TemplateRequest(
-            cast("Template", profile.template),
+            template,
             variables={},
-            model=profile.model if "model" in own else None,
-            system=profile.system if "system" in own else None,
-            params={k: v for k, v in profile.params.items() if f"params.{k}" in own},
+            model=template.model,
+            system=profile.system if template.says_system else None,
+            params=template.params,
         )
 
     def open_conversation(self) -> Conversation:

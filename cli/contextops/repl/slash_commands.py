@@ -11,7 +11,6 @@ from contextops.chat import Conversation, frame_file, image_part, session_exists
 from contextops.config import parse_parameter
 from contextops.errors import ConfigError, ContextopsError, UsageError
 from contextops.repl.arguments import (
-    check_variables,
     complete_model,
     complete_path,
     complete_session,
@@ -182,7 +181,7 @@ def _template(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
         return
     name, variables = parse_template(argument)
     request = context.template(name)
-    check_variables(request.template, variables)
+    request.template.check(variables, hint=lambda field: f"{field}=VALUE")
     dialogue.template = request._replace(variables=variables)
     if request.template.schema is not None:
         dialogue.printer.note(f"the schema of {name} applies to 'chat send' only")
