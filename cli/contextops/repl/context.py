@@ -176,11 +176,11 @@ class ReplContext:
         )
 
     def edit_text(self, text: str) -> str:
-        """Let the user change a text in an editor, and return the result."""
+        """Return a text as the user changed it in an editor."""
         on_terminal = stdin_is_terminal() and self._services.printer.stdout_is_terminal
         editor = editor_command(on_terminal=on_terminal)
         if not on_terminal:
-            raise ConfigError("cannot edit", "there is no terminal", "send lines instead")
+            raise ConfigError("cannot edit", "not at a terminal", "send lines instead")
         import tempfile
 
         # Only the user can read this folder.

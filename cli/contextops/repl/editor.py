@@ -130,7 +130,7 @@ class LineEditor:
 
     @contextmanager
     def _deferring_signals(self) -> Iterator[None]:
-        """Let the editor restore the terminal before a signal is raised as ``SignalInterrupt``.
+        """Raise a signal as ``SignalInterrupt`` after the editor has restored the terminal.
 
         A handler cannot raise it: asyncio would swallow the exception.
         """

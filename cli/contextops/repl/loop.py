@@ -73,7 +73,7 @@ def run_repl(
     colors: bool = True,
     quiet: bool = False,
 ) -> int:
-    """Hold a conversation on standard input and output; return the exit status.
+    """Run a conversation on standard input and output; return the exit status.
 
     With ``jsonl`` answers and errors are JSON lines. ``colors`` concern the line editor, and
     ``quiet`` leaves out its greeting.
@@ -152,7 +152,7 @@ class Repl:
         self._status = OK
 
     def run(self) -> int:
-        """Hold the conversation; return the exit status of the first error.
+        """Run the conversation; return the exit status of the first error.
 
         For a person it is 0, unless standard output cannot be written: that ends any conversation.
         """
@@ -211,7 +211,7 @@ class Repl:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let a person's Ctrl-C end what runs here, which has saved the part that it received."""
+        """Catch a person's Ctrl-C: it ends what runs in this context, not the conversation."""
         try:
             with self._ctrl_c.raising():
                 yield
