@@ -60,7 +60,7 @@ class Bench:
         self._server = server
 
     def build(self, scenario: Scenario) -> None:
-        """Let the server build its answer, so that no measurement includes this."""
+        """Make the server build its answer, so that no measurement includes this."""
         if scenario.posts:
             url = f"{self._server}/{scenario.answer}/v1/chat/completions"
             with urllib.request.urlopen(url, data=b"{}") as answer:  # noqa: S310 - loopback
