@@ -35,12 +35,12 @@ _contextops_takes() {
         ;;
     'chat send')
         options="$every $connection
-            --model=MODEL -m=MODEL --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
-            --max-tokens=TEXT --param=TEXT --file=FILE -f=FILE --image=FILE -i=FILE --messages=FILE
-            --session=SESSION --template=TEMPLATE --var=TEXT --encoding=TEXT --no-stdin -n --stream
-            --no-stream --extract -x --extract-lang=TEXT --schema=FILE --tools=FILE
-            --tool-choice=auto|none|required --output=FILE -o=FILE --allow-truncated --usage
-            --reasoning --plain --raw --dry-run --curl --json --jsonl"
+            --model=MODEL -m=MODEL --system=@FILE -s=@FILE --session=SESSION --template=TEMPLATE
+            --file=FILE -f=FILE --image=FILE -i=FILE --messages=FILE --var=TEXT --encoding=TEXT
+            --no-stdin -n --temperature=TEXT -t=TEXT --max-tokens=TEXT --param=TEXT --schema=FILE
+            --tools=FILE --tool-choice=auto|none|required --stream --no-stream --allow-truncated
+            --extract -x --extract-lang=TEXT --output=FILE -o=FILE --usage --dry-run --curl
+            --reasoning --plain --raw --json --jsonl"
         arguments='TEXT...'
         ;;
     'chat repl')

@@ -96,7 +96,7 @@ def measure_loop(turns: int) -> list[float]:
     from contextops.api.stream import Done, Text
     from contextops.chat import render
     from contextops.chat.inputs import StdinLines as StandardInput
-    from contextops.chat.session import Conversation
+    from contextops.chat.session import SessionStore
     from contextops.output.printer import Printer
     from contextops.repl.dialogue import Dialogue
     from contextops.repl.loop import Repl
@@ -108,7 +108,7 @@ def measure_loop(turns: int) -> list[float]:
     document = {"choices": [choice], "usage": {"total_tokens": 7}, "contextops": metadata}
     dialogue = Dialogue(
         lambda *_: iter([Text(message["content"]), Done(document)]),
-        Conversation(path=Path(os.environ["HOME"], "looped.jsonl")),
+        SessionStore(Path(os.environ["HOME"])).open("looped"),
         model="m",
         params={},
         printer=Printer(),

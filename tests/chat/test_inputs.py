@@ -1,4 +1,4 @@
-"""Where a prompt's text comes from: what is read, what is left alone, what is refused."""
+"""The inputs of a prompt: which are read, how they are decoded, and their errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contextops.chat import inputs, request
 from contextops.chat.inputs import InputReader, decode, read_argument
 from contextops.errors import InputError, UsageError
 
-PLENTY = 1 << 20
+LIMIT = 1 << 20
 
 
 @pytest.fixture
@@ -29,17 +29,17 @@ def notes() -> list[str]:
 
 @pytest.fixture
 def gather(notes: list[str]) -> Callable[..., str]:
-    """Gather a prompt from words, files and standard input, and refuse an empty one."""
+    """A function that gathers a prompt, and requires that it is not empty."""
 
     def gather(
         *words: str,
         files: tuple[str | Path, ...] = (),
-        reads_stdin: bool = True,
-        limit: int = PLENTY,
+        read_stdin: bool = True,
+        limit: int = LIMIT,
         encoding: str = "utf-8",
     ) -> str:
-        read = InputReader(limit=limit, note=notes.append, encoding=encoding)
-        text = request.gather_prompt(words, [str(path) for path in files], read, stdin=reads_stdin)
+        reader = InputReader(limit=limit, note=notes.append, encoding=encoding)
+        text = request.gather_prompt(words, [str(path) for path in files], reader, stdin=read_stdin)
         request.require_prompt(text, has_more=False)
         return text
 
@@ -48,17 +48,17 @@ def gather(notes: list[str]) -> Callable[..., str]:
 
 @pytest.fixture
 def stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Make standard input one of its kinds, with this in it."""
+    """A function that replaces standard input: by what kind, and with which content."""
     with ExitStack() as stack:
 
-        def become(kind: str, data: bytes = b"", *, at: int = 0) -> None:
+        def replace_stdin(kind: str, data: bytes = b"", *, at: int = 0) -> None:
             descriptor = KINDS[kind](stack, data, tmp_path)
             stream = stack.enter_context(open(descriptor, encoding="ascii"))  # noqa: PTH123
             if at:
                 os.lseek(descriptor, at, os.SEEK_SET)
             monkeypatch.setattr(sys, "stdin", stream)
 
-        yield become
+        yield replace_stdin
         monkeypatch.undo()
 
 
@@ -69,7 +69,7 @@ def _pipe(_stack: ExitStack, data: bytes, _folder: Path) -> int:
 
 
 def _fill(writer: int, data: bytes) -> None:
-    # Who reads may have had enough.
+    # The reader may stop early.
     with suppress(BrokenPipeError), open(writer, "wb") as stream:
         stream.write(data)
 
@@ -106,7 +106,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="no such descriptors 
 # The words and standard input -------------------------------------------------------------------
 
 
-def test_words_are_joined_by_spaces(gather, stdin):
+def test_words_are_joined_with_spaces(gather, stdin):
     stdin("null")
     assert gather("Why is", "the sky", "blue?") == "Why is the sky blue?"
 
@@ -132,7 +132,7 @@ def test_standard_input_follows_the_words(gather, stdin, kind, words, data, expe
 
 
 @pytest.mark.parametrize("kind", ["null", pytest.param("terminal", marks=posix)])
-def test_a_terminal_and_dev_null_are_left_alone(gather, stdin, kind):
+def test_terminal_and_dev_null_are_not_read(gather, stdin, kind):
     stdin(kind, b"never read\n")
     assert gather("words") == "words"
     with pytest.raises(UsageError):
@@ -140,54 +140,54 @@ def test_a_terminal_and_dev_null_are_left_alone(gather, stdin, kind):
 
 
 @posix
-def test_a_dash_reads_a_terminal_too(gather, stdin, notes):
+def test_dash_reads_terminal(gather, stdin, notes):
     stdin("terminal", b"typed\n\x04")
     assert gather("-") == "typed\n"
     assert not notes
 
 
 @pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_a_dash_is_standard_input_alone(gather, stdin, kind):
+def test_dash_as_only_word_is_standard_input(gather, stdin, kind):
     stdin(kind, b"in")
     assert gather("-") == "in"
 
 
-def test_the_list_of_a_loop_is_left_alone(gather, stdin):
+def test_file_that_a_loop_reads_is_not_read(gather, stdin):
     stdin("file", b"first line\nsecond line\n", at=11)
     assert gather("words") == "words"
-    assert gather() == "second line\n", "without words, what is left of a file is meant"
+    assert gather() == "second line\n", "without words, the rest of the file is the prompt"
 
 
-def test_what_is_not_to_be_read_is_not(gather, stdin):
+def test_standard_input_is_ignored_without_stdin(gather, stdin):
     stdin("pipe", b"never read")
-    assert gather("words", reads_stdin=False) == "words"
-    with pytest.raises(UsageError) as refused:
-        gather(reads_stdin=False)
-    assert "no prompt" in refused.value.what
+    assert gather("words", read_stdin=False) == "words"
+    with pytest.raises(UsageError) as raised:
+        gather(read_stdin=False)
+    assert "no prompt" in raised.value.what
 
 
 @pytest.mark.parametrize("words", [[], [""], [" ", "\n"], ["\u3000"]])
 @pytest.mark.parametrize("data", [b"", b" \n\t\n", b"\xef\xbb\xbf"])
-def test_no_prompt_is_no_request(gather, stdin, words, data):
+def test_blank_prompt_is_usage_error(gather, stdin, words, data):
     stdin("pipe", data)
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError) as raised:
         gather(*words)
-    assert refused.value.status == 2
-    assert "contextops chat send" in refused.value.remedy
+    assert raised.value.status == 2
+    assert "contextops chat send" in raised.value.remedy
 
 
-def test_closed_input_is_no_input(gather, monkeypatch):
+def test_closed_standard_input_is_read_for_dash_only(gather, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert gather("words") == "words"
     with pytest.raises(UsageError):
         gather()
-    with pytest.raises(InputError) as failed:
+    with pytest.raises(InputError) as raised:
         gather("-")
-    assert failed.value.status == 26
+    assert raised.value.status == 26
 
 
 @posix
-def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
+def test_unreadable_standard_input_is_input_error(gather, monkeypatch, tmp_path):
     descriptor = os.open(tmp_path, os.O_RDONLY)
 
     class Folder:
@@ -206,7 +206,7 @@ def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
     os.close(descriptor)
 
 
-# What is no UTF-8, and what is too much ---------------------------------------------------------
+# Invalid and large input -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -221,35 +221,35 @@ def test_input_that_cannot_be_read_is_a_failure(gather, monkeypatch, tmp_path):
         (b"a" * 100_000 + b"\x80", 100_000),
     ],
 )
-def test_what_is_no_utf8_is_refused_with_its_offset(gather, stdin, data, offset):
+def test_invalid_utf8_is_input_error_with_offset(gather, stdin, data, offset):
     stdin("pipe", data)
-    with pytest.raises(InputError) as failed:
+    with pytest.raises(InputError) as raised:
         gather("words")
-    assert failed.value.status == 26
-    assert f"offset {offset}" in failed.value.why
-    assert "--encoding" in failed.value.remedy
+    assert raised.value.status == 26
+    assert f"offset {offset}" in raised.value.why
+    assert "--encoding" in raised.value.remedy
 
 
-def test_words_that_are_no_utf8_are_refused(gather, stdin):
+def test_words_that_are_not_utf8_are_input_error(gather, stdin):
     stdin("null")
-    with pytest.raises(InputError) as failed:
+    with pytest.raises(InputError) as raised:
         gather("abc", os.fsdecode(b"d\xff"))
-    assert failed.value.status == 26
-    assert "5" in failed.value.why
+    assert raised.value.status == 26
+    assert "5" in raised.value.why
 
 
 @pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_too_much_input_is_refused(gather, stdin, kind):
+def test_input_over_limit_is_input_error(gather, stdin, kind):
     stdin(kind, b"x" * 1000)
     assert len(gather(limit=1000)) == 1000
     stdin(kind, b"x" * 1001)
-    with pytest.raises(InputError) as failed:
+    with pytest.raises(InputError) as raised:
         gather(limit=1000)
-    assert failed.value.status == 26
-    assert "max_prompt" in failed.value.remedy
+    assert raised.value.status == 26
+    assert "max_prompt" in raised.value.remedy
 
 
-def test_endless_input_is_refused(gather, monkeypatch):
+def test_endless_input_is_input_error(gather, monkeypatch):
     with open("/dev/zero", "rb") as zero:  # noqa: PTH123
 
         class Endless:
@@ -265,7 +265,7 @@ def test_endless_input_is_refused(gather, monkeypatch):
 
 
 @given(st.text(), st.binary())
-def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
+def test_decode_returns_exact_text_or_raises(text: str, data: bytes):
     assert decode(text.encode(), "x") == text.removeprefix("\ufeff")
     with suppress(InputError):
         assert decode(data, "x").encode() == data.removeprefix(b"\xef\xbb\xbf")
@@ -275,29 +275,29 @@ def test_bytes_are_read_as_they_are_or_refused(text: str, data: bytes):
 
 
 @posix
-def test_silence_is_explained_after_a_while(gather, monkeypatch, notes):
-    monkeypatch.setattr(inputs, "PATIENCE", 0.05)
+def test_silent_standard_input_is_noted_once(gather, monkeypatch, notes):
+    monkeypatch.setattr(inputs, "STDIN_NOTE_DELAY", 0.05)
     reader, writer = os.pipe()
-    said = threading.Event()
+    noted = threading.Event()
 
     def note(text: str) -> None:
         notes.append(text)
         os.close(writer)
-        said.set()
+        noted.set()
 
     with open(reader, encoding="utf-8") as stream:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdin", stream)
-        read = InputReader(limit=9, note=note)
-        assert request.gather_prompt(["words"], [], read, stdin=True) == "words"
+        inputs_ = InputReader(limit=9, note=note)
+        assert request.gather_prompt(["words"], [], inputs_, stdin=True) == "words"
         monkeypatch.undo()
-    assert said.is_set()
+    assert noted.is_set()
     assert "standard input" in notes[0]
     assert "-n" in notes[0]
     assert len(notes) == 1
 
 
 @pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_input_that_is_there_is_not_remarked_upon(gather, stdin, notes, kind):
+def test_available_input_is_not_noted(gather, stdin, notes, kind):
     stdin(kind, b"in")
     gather()
     assert notes == []
@@ -307,16 +307,16 @@ def test_input_that_is_there_is_not_remarked_upon(gather, stdin, notes, kind):
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
-def test_a_file_of_a_prompt_that_cannot_be_read_is_named(gather, stdin, tmp_path, name):
+def test_unreadable_file_of_prompt_is_named(gather, stdin, tmp_path, name):
     stdin("null")
-    with pytest.raises(InputError) as failed:
+    with pytest.raises(InputError) as raised:
         gather("words", files=[tmp_path / name])
-    assert failed.value.status == 26
-    assert str(tmp_path / name) in failed.value.message
+    assert raised.value.status == 26
+    assert str(tmp_path / name) in raised.value.message
 
 
 @posix
-def test_a_pipe_with_a_name_is_read_to_its_end(gather, stdin, tmp_path):
+def test_named_pipe_is_read_to_its_end(gather, stdin, tmp_path):
     stdin("null")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -324,16 +324,16 @@ def test_a_pipe_with_a_name_is_read_to_its_end(gather, stdin, tmp_path):
     assert gather(files=[pipe]) == f'<document path="{pipe}">\n{"x" * 200_000}\n</document>'
 
 
-@pytest.mark.parametrize("of_a_file", [True, False])
-def test_every_source_has_the_limit_for_itself(gather, stdin, tmp_path, of_a_file):
+@pytest.mark.parametrize("is_file", [True, False])
+def test_limit_applies_to_each_input(gather, stdin, tmp_path, is_file):
     path = tmp_path / "file"
-    path.write_bytes(b"x" * (1001 if of_a_file else 1000))
-    stdin("pipe", b"y" * (1000 if of_a_file else 1001))
-    with pytest.raises(InputError, match="file is too" if of_a_file else "input is too"):
+    path.write_bytes(b"x" * (1001 if is_file else 1000))
+    stdin("pipe", b"y" * (1000 if is_file else 1001))
+    with pytest.raises(InputError, match="file is too" if is_file else "input is too"):
         gather(files=[path], limit=1000)
 
 
-def test_a_path_in_piped_text_is_text(gather, stdin, tmp_path):
+def test_path_in_piped_text_is_not_read(gather, stdin, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("never read")
     lines = f"{secret}\n@{secret}\n-f {secret}\n"
@@ -352,49 +352,49 @@ def test_a_path_in_piped_text_is_text(gather, stdin, tmp_path):
         *(("cp1252", "größer".encode("cp1252")), ("utf-8-sig", "größer".encode("utf-8-sig"))),
     ],
 )
-def test_an_encoding_that_is_named_is_read(gather, stdin, tmp_path, encoding, data):
+def test_named_encoding_is_used_for_all_text(gather, stdin, tmp_path, encoding, data):
     stdin("pipe", data)
     path = tmp_path / "file"
     path.write_bytes(data)
-    told = gather("größer", files=[path], encoding=encoding)
-    assert told == f'größer\n\ngrößer\n\n<document path="{path}">\ngrößer\n</document>'
+    text = gather("größer", files=[path], encoding=encoding)
+    assert text == f'größer\n\ngrößer\n\n<document path="{path}">\ngrößer\n</document>'
 
 
 @pytest.mark.parametrize(
     ("encoding", "data"),
     [("utf-16", b"odd"), ("ascii", b"caf\xc3\xa9"), ("idna", b"xn--99999999999")],
 )
-def test_what_is_not_in_the_encoding_that_is_named_is_refused(gather, stdin, encoding, data):
+def test_input_not_in_named_encoding_is_input_error(gather, stdin, encoding, data):
     stdin("pipe", data)
-    with pytest.raises(InputError, match=encoding) as failed:
+    with pytest.raises(InputError, match=encoding) as raised:
         gather(encoding=encoding)
-    assert failed.value.status == 26
+    assert raised.value.status == 26
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "", "rot13", "hex", "undefined", "a\0b", "ü"])
-def test_what_is_no_encoding_of_text_is_refused(notes, encoding):
-    with pytest.raises(UsageError) as refused:
+def test_unknown_encoding_is_usage_error(notes, encoding):
+    with pytest.raises(UsageError) as raised:
         InputReader(limit=None, note=notes.append, encoding=encoding)
-    assert refused.value.status == 2
+    assert raised.value.status == 2
 
 
 # Options that take a file -----------------------------------------------------------------------
 
 
-def test_an_option_takes_itself_a_file_or_standard_input(stdin, tmp_path, notes):
+def test_argument_is_itself_a_file_or_standard_input(stdin, tmp_path, notes):
     path = tmp_path / "a file"
     path.write_bytes(b"\xff\r\n\xef\xbb\xbf")
     stdin("pipe", b"\x00in")
-    read = InputReader(limit=None, note=notes.append)
-    assert read_argument('{"a": "ü"}', read) == '{"a": "ü"}'.encode()
-    assert read_argument(f"@{path}", read) == b"\xff\r\n\xef\xbb\xbf"
-    assert read_argument("-", read) == b"\x00in"
+    reader = InputReader(limit=None, note=notes.append)
+    assert read_argument('{"a": "ü"}', reader) == '{"a": "ü"}'.encode()
+    assert read_argument(f"@{path}", reader) == b"\xff\r\n\xef\xbb\xbf"
+    assert read_argument("-", reader) == b"\x00in"
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "a\0b", "x" * 5000])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, notes, name: str):
-    with pytest.raises(InputError) as failed:
-        InputReader(limit=None, note=notes.append).bytes_of(f"{tmp_path}/{name}")
-    assert failed.value.status == 26
-    assert name in failed.value.what
-    assert failed.value.why
+def test_unreadable_file_is_named(tmp_path, notes, name: str):
+    with pytest.raises(InputError) as raised:
+        InputReader(limit=None, note=notes.append).read_bytes(f"{tmp_path}/{name}")
+    assert raised.value.status == 26
+    assert name in raised.value.what
+    assert raised.value.why

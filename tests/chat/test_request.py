@@ -1,4 +1,4 @@
-"""Words, files, images and settings in, a request's body out: nothing is dropped or guessed."""
+"""Requests: frames of files, images, messages, parameters, and the body."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from json_values import VALUES
 
 
 @pytest.fixture
-def read() -> InputReader:
+def reader() -> InputReader:
     return InputReader(limit=1 << 20, note=pytest.fail)
 
 
-# Who reads standard input -----------------------------------------------------------------------
+# Standard input --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("words", "paths", "is_claimed"),
+    ("words", "paths", "is_named"),
     [
         *(
             ([], [], False),
@@ -38,28 +38,28 @@ def read() -> InputReader:
         *((["-"], [None], True), ([], ["-"], True), (["a"], ["f", "-"], True)),
     ],
 )
-def test_a_dash_claims_standard_input(words, paths, is_claimed):
-    assert request.claims_stdin(words, *paths) is is_claimed
+def test_dash_names_standard_input(words, paths, is_named):
+    assert request.names_stdin(words, *paths) is is_named
 
 
 @pytest.mark.parametrize(
     ("words", "paths"), [(["-"], ["-"]), ([], ["-", "-"]), (["-"], ["f", "-"])]
 )
-def test_one_only_may_claim_it(words, paths):
-    with pytest.raises(UsageError, match="twice") as refused:
-        request.claims_stdin(words, *paths)
-    assert refused.value.status == 2
+def test_two_dashes_are_usage_error(words, paths):
+    with pytest.raises(UsageError, match="twice") as raised:
+        request.names_stdin(words, *paths)
+    assert raised.value.status == 2
 
 
-# Files in their frames --------------------------------------------------------------------------
+# Frames of files --------------------------------------------------------------------------------
 
 
-def framed(path: str, content: str) -> str:
+def frame(path: str, content: str) -> str:
     return "".join(request.frame_file(path, content))
 
 
-def test_a_frame_names_the_file_as_it_was_typed():
-    assert framed("./a.py", "x = 1\n") == '<document path="./a.py">\nx = 1\n\n</document>'
+def test_frame_has_path_as_typed():
+    assert frame("./a.py", "x = 1\n") == '<document path="./a.py">\nx = 1\n\n</document>'
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_a_frame_names_the_file_as_it_was_typed():
         ("größer", "größer"),
     ],
 )
-def test_a_name_cannot_leave_its_attribute(path, shown):
-    assert framed(path, "").startswith(f'<document path="{shown}">\n')
+def test_path_is_escaped_in_attribute(path, shown):
+    assert frame(path, "").startswith(f'<document path="{shown}">\n')
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_a_name_cannot_leave_its_attribute(path, shown):
         ("</document></document-2></document-3>", "document-4"),
     ],
 )
-def test_a_frame_is_not_closed_by_what_it_holds(content, tag):
-    assert framed("f", content) == f'<{tag} path="f">\n{content}\n</{tag}>'
+def test_content_does_not_close_frame(content, tag):
+    assert frame("f", content) == f'<{tag} path="f">\n{content}\n</{tag}>'
 
 
 @given(st.text(), st.text())
 @settings(max_examples=40)
-def test_whatever_a_file_holds_its_frame_ends_once(path: str, content: str):
-    lines = framed(path, content).split("\n")
+def test_frame_ends_once_for_any_content(path: str, content: str):
+    lines = frame(path, content).split("\n")
     tag = lines[0].partition(" ")[0].removeprefix("<")
     assert lines[0].count('"') == 2
     assert "\n".join(lines[1:-1]) == content
@@ -110,46 +110,48 @@ IMAGES = {
 }
 
 
+def content(prompt: str, image: str, reader: InputReader) -> Any:
+    return request.user_content(prompt, [request.image_part(image, reader)])
+
+
 @pytest.mark.parametrize("kind", IMAGES)
-def test_an_image_is_known_by_its_bytes(read, tmp_path, kind):
+def test_image_type_is_that_of_first_bytes(reader, tmp_path, kind):
     path = tmp_path / "picture.txt"
     path.write_bytes(IMAGES[kind])
-    text, image = request.message_content("what is it?", [str(path)], read)
+    text, image = content("what is it?", str(path), reader)
     assert text == {"type": "text", "text": "what is it?"}
     head, _, data = image["image_url"]["url"].partition(",")
     assert head == f"data:{kind};base64"
     assert base64.b64decode(data) == IMAGES[kind]
 
 
-def test_the_address_of_an_image_is_passed_on(read):
+def test_image_url_is_passed_on(reader):
     url = "HTTPS://example.org/a.png?b=c"
-    assert request.message_content("", [url], read) == [
-        {"type": "image_url", "image_url": {"url": url}}
-    ]
+    assert content("", url, reader) == [{"type": "image_url", "image_url": {"url": url}}]
 
 
-def test_without_images_the_content_is_the_text(read):
-    assert request.message_content("text", [], read) == "text"
+def test_content_without_images_is_text(reader):
+    assert request.user_content("text", []) == "text"
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"RIFF\0\0\0\0WAVE", b"\x89PN"])
-def test_what_is_no_image_is_refused(read, tmp_path, data):
+def test_unsupported_image_is_input_error(reader, tmp_path, data):
     path = tmp_path / "fake.png"
     path.write_bytes(data)
-    with pytest.raises(InputError, match="no image") as failed:
-        request.message_content("x", [str(path)], read)
-    assert failed.value.status == 26
+    with pytest.raises(InputError, match="unsupported image format") as raised:
+        content("x", str(path), reader)
+    assert raised.value.status == 26
 
 
-# Messages of a file -----------------------------------------------------------------------------
+# Messages from a file ---------------------------------------------------------------------------
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
-def messages_in(folder: Path, text: str, read: InputReader) -> Any:
+def read_messages_from(folder: Path, text: str, reader: InputReader) -> Any:
     path = folder / "messages.json"
     path.write_text(text)
-    return request.read_messages(str(path), read)
+    return request.read_messages(str(path), reader)
 
 
 @pytest.mark.parametrize(
@@ -157,16 +159,16 @@ def messages_in(folder: Path, text: str, read: InputReader) -> Any:
     [
         {"role": "user", "content": "x"},
         {"role": "user", "content": [{"type": "text", "text": "x"}]},
-        {"role": "developer", "content": "x", "name": "kept as it is"},
+        {"role": "developer", "content": "x", "name": "unchanged"},
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "assistant", "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "c1", "content": "x"},
     ],
     ids="-".join,
 )
-def test_a_message_passes_as_it_is(read, tmp_path, message):
-    told = messages_in(tmp_path, strict_json.dumps([message]), read)
-    assert told == [message]
+def test_valid_message_is_unchanged(reader, tmp_path, message):
+    messages = read_messages_from(tmp_path, strict_json.dumps([message]), reader)
+    assert messages == [message]
 
 
 @pytest.mark.parametrize(
@@ -181,25 +183,25 @@ def test_a_message_passes_as_it_is(read, tmp_path, message):
     ],
     ids=str,
 )
-def test_what_is_no_message_is_named_by_its_number(read, tmp_path, message):
+def test_invalid_message_is_input_error_with_index(reader, tmp_path, message):
     good = {"role": "user", "content": "x"}
-    with pytest.raises(InputError, match="message 1 of") as failed:
-        messages_in(tmp_path, strict_json.dumps([good, message]), read)
-    assert failed.value.status == 26
+    with pytest.raises(InputError, match="message 1 of") as raised:
+        read_messages_from(tmp_path, strict_json.dumps([good, message]), reader)
+    assert raised.value.status == 26
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "null", '"x"', "[NaN]", "[" * 5000])
-def test_what_is_no_array_of_messages_is_refused(read, tmp_path, text):
-    with pytest.raises(InputError) as failed:
-        messages_in(tmp_path, text, read)
-    assert failed.value.status == 26
+def test_file_that_is_not_message_array_is_input_error(reader, tmp_path, text):
+    with pytest.raises(InputError) as raised:
+        read_messages_from(tmp_path, text, reader)
+    assert raised.value.status == 26
 
 
 @given(VALUES)
 @settings(max_examples=40)
-def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
-    told = request.message_fault(value)
-    assert told is None or told
+def test_message_fault_accepts_any_value(value: Any):
+    fault = request.message_fault(value)
+    assert fault is None or fault
 
 
 # Parameters -------------------------------------------------------------------------------------
@@ -219,17 +221,17 @@ def test_of_any_value_it_can_be_said_whether_it_is_a_message(value: Any):
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_a_parameter_is_json_where_it_is_strictly_json(pair: str, name: str, value: Any):
+def test_parameter_value_is_json_or_text(pair: str, name: str, value: Any):
     assert request.parse_params([pair], {}) == {name: value}
 
 
 @given(VALUES)
 @settings(max_examples=40)
-def test_any_value_can_be_typed(value: Any):
+def test_any_json_value_can_be_typed(value: Any):
     assert request.parse_params([f"a={strict_json.dumps(value)}"], {}) == {"a": value}
 
 
-def test_flags_of_their_own_are_parameters():
+def test_own_options_are_added_to_params():
     flags = {"temperature": 0.0, "max_tokens": None}
     assert request.parse_params(["top_p=0.9"], flags) == {"temperature": 0.0, "top_p": 0.9}
 
@@ -242,55 +244,55 @@ def test_flags_of_their_own_are_parameters():
         *((["a=1", "a=1"], "twice"), (["temperature=1"], "twice")),
     ],
 )
-def test_what_cannot_be_meant_is_refused(pairs: list[str], word: str):
-    with pytest.raises(UsageError, match=word) as refused:
+def test_invalid_param_is_usage_error(pairs: list[str], word: str):
+    with pytest.raises(UsageError, match=word) as raised:
         request.parse_params(pairs, {"temperature": 0.2})
-    assert refused.value.status == 2
+    assert raised.value.status == 2
 
 
-def test_a_parameter_that_is_no_utf8_is_refused():
-    with pytest.raises(InputError) as failed:
+def test_param_that_is_not_utf8_is_input_error():
+    with pytest.raises(InputError) as raised:
         request.parse_params([os.fsdecode(b"user=\xff")], {})
-    assert failed.value.status == 26
+    assert raised.value.status == 26
 
 
 # The body ---------------------------------------------------------------------------------------
 
 
-def composed(**changes: Any) -> dict[str, Any]:
-    given_: dict[str, Any] = {
+def make_body(**changes: Any) -> dict[str, Any]:
+    defaults: dict[str, Any] = {
         "model": "m",
         "messages": [{"role": "user", "content": "p"}],
         "params": {},
         "stream": True,
         "shows_usage": False,
     }
-    return request.request_body(**{**given_, **changes})
+    return request.request_body(**{**defaults, **changes})
 
 
-def test_the_body_is_what_the_reference_documents():
+def test_body_matches_api_reference():
     message = {"role": "user", "content": "p"}
-    assert composed() == {"model": "m", "messages": [message], "stream": True}
-    assert composed(stream=False) == {"model": "m", "messages": [message], "stream": False}
+    assert make_body() == {"model": "m", "messages": [message], "stream": True}
+    assert make_body(stream=False) == {"model": "m", "messages": [message], "stream": False}
 
 
-def test_parameters_stand_beside_the_messages():
-    body = composed(params={"temperature": 0.2, "stop": ["x"]})
+def test_params_are_added_to_body():
+    body = make_body(params={"temperature": 0.2, "stop": ["x"]})
     assert body["temperature"] == 0.2
     assert body["stop"] == ["x"]
 
 
 @pytest.mark.parametrize(
-    ("stream", "shows_usage", "asked"),
+    ("stream", "shows_usage", "requested"),
     [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
 )
-def test_usage_is_asked_for_only_where_it_is_shown(stream, shows_usage, asked):
-    body = composed(stream=stream, shows_usage=shows_usage)
-    assert ("stream_options" in body) is asked
-    if asked:
+def test_usage_is_requested_only_where_it_is_shown(stream, shows_usage, requested):
+    body = make_body(stream=stream, shows_usage=shows_usage)
+    assert ("stream_options" in body) is requested
+    if requested:
         assert body["stream_options"] == {"include_usage": True}
 
 
-def test_ones_own_stream_options_stay():
+def test_typed_stream_options_are_kept_unchanged():
     params = {"stream_options": {"include_usage": False, "x": 1}}
-    assert composed(params=params, shows_usage=True)["stream_options"] == params["stream_options"]
+    assert make_body(params=params, shows_usage=True)["stream_options"] == params["stream_options"]

@@ -23,14 +23,14 @@ pytestmark = pytest.mark.usefixtures("workdir")
         (["--messages", "m.json", "--session", "s"], "--messages and --session exclude"),
         (["--dry-run", "-o", "f"], "--dry-run and -o exclude"),
         (["--curl"], "--curl goes with --dry-run"),
-        (["-f", "-", "-f", "-"], "claimed twice"),
-        (["-f", "-", "--messages", "-"], "claimed twice"),
-        (["-f", "-", "-i", "-"], "claimed twice"),
+        (["-f", "-", "-f", "-"], "used twice"),
+        (["-f", "-", "--messages", "-"], "used twice"),
+        (["-f", "-", "-i", "-"], "used twice"),
         (["-n", "-f", "-"], "'-' and -n exclude"),
-        (["--encoding", "klingon"], "no encoding is called klingon"),
-        (["--session", "../x"], "is no session"),
-        (["--session", "CON"], "is no session"),
-        (["--session", "x" * 300], "is no session"),
+        (["--encoding", "klingon"], "unknown encoding 'klingon'"),
+        (["--session", "../x"], "invalid session name"),
+        (["--session", "CON"], "invalid session name"),
+        (["--session", "x" * 300], "invalid session name"),
         (["--session", ""], "must not be empty"),
         (["--dry-run", "--curl", "--local"], "no address for curl"),
     ],
@@ -58,7 +58,7 @@ def test_dash_as_word_and_dash_as_file_are_status_2(run, serve, exported):
     exported(serve(OpenWebUI(), may_be_idle=True))
     result = run("chat", "send", "-f", "-", "-", input="in")
     assert (result.status, result.stdout) == (2, "")
-    assert "claimed twice" in result.stderr
+    assert "used twice" in result.stderr
 
 
 @pytest.mark.parametrize("flags", [["-s", "terse"], ["--session", "s"], ["--session", "old"]])

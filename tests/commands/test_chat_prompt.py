@@ -127,8 +127,8 @@ def test_messages_file_comes_before_an_optional_prompt(run, serve, exported, wor
 @pytest.mark.parametrize(
     ("text", "expected_words"),
     [
-        ("{", "standard input is no JSON"),
-        ("{}", "no array of messages"),
+        ("{", "standard input is not JSON"),
+        ("{}", "not a JSON array of messages"),
         ('[{"role": "user", "content": "x"}, {"role": "cat"}]', "message 1 of standard input"),
     ],
 )

@@ -115,7 +115,7 @@ def test_session_marks_incomplete_answer_and_does_not_send_it(run, server):
 def test_session_show_marks_undone_turn(run, server):
     run(*REPL, "--session", "s", input="one\n/undo\ntwo\n")
     shown = run("session", "show", "s").stdout
-    assert shown.count("(taken back, not sent again)") == 2
+    assert shown.count("(undone, not sent again)") == 2
     assert run("chat", "send", "-n", "--session", "s", "three").status == 0
     assert contents(server.requests[-1]) == ["two", "You said: two", "three"]
 

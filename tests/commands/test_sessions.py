@@ -1,13 +1,14 @@
-"""``contextops session``: see and throw away what is kept."""
+"""``contextops session``: list, show and delete saved conversations."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from contextops.chat import session
+from contextops.chat.session import SessionStore
 from contextops.config import state_folder
 
 
@@ -17,49 +18,49 @@ def folder():
 
 
 @pytest.fixture
-def keep(folder):
-    """Keep a conversation of one turn."""
+def save(folder):
+    """A function that saves a turn in a session and returns the file."""
 
-    def keep(name, question="why?", words="because", **about):
-        answered = {"role": "assistant", "content": words, "model": "m", "complete": True, **about}
-        path = session.session_path(name, folder)
-        session.append_records(path, [{"role": "user", "content": question}, answered])
-        return path
+    def save(name, question="why?", words="because", **about):
+        answer = {"role": "assistant", "content": words, "model": "m", "complete": True, **about}
+        session = SessionStore(folder).session(name)
+        session.append([{"role": "user", "content": question}, answer])
+        return Path(session.location)
 
-    return keep
+    return save
 
 
 # list
 
 
-def test_a_pipe_gets_one_name_a_line_in_order(run, keep, folder):
+def test_list_prints_sorted_names_in_pipe(run, save, folder):
     for name in ("b", "a.1", "C"):
-        keep(name)
+        save(name)
     (folder / "notes.txt").touch()
     (folder / "folder.jsonl").mkdir()
-    told = run("session", "list")
-    assert (told.status, told.stdout, told.stderr) == (0, "C\na.1\nb\n", "")
+    result = run("session", "list")
+    assert (result.status, result.stdout, result.stderr) == (0, "C\na.1\nb\n", "")
 
 
-@pytest.mark.parametrize(("flags", "printed"), [([], ""), (["--json"], "[]\n")])
-def test_nothing_kept_is_nothing_printed_and_nothing_made(run, folder, flags, printed):
-    told = run("session", "list", *flags)
-    assert (told.status, told.stdout, told.stderr) == (0, printed, "")
+@pytest.mark.parametrize(("flags", "output"), [([], ""), (["--json"], "[]\n")])
+def test_list_without_sessions_prints_nothing_and_creates_no_folder(run, folder, flags, output):
+    result = run("session", "list", *flags)
+    assert (result.status, result.stdout, result.stderr) == (0, output, "")
     assert not folder.exists()
 
 
-def test_json_tells_what_there_is_of_each(run, keep):
-    path = keep("a")
-    keep("a", model="later")
-    (told,) = json.loads(run("session", "list", "--json").stdout)
-    assert told["last"]
-    del told["last"]
-    assert told == {"name": "a", "path": str(path), "messages": 4, "model": "later"}
+def test_list_json_describes_sessions(run, save):
+    path = save("a")
+    save("a", model="later")
+    (result,) = json.loads(run("session", "list", "--json").stdout)
+    assert result["last"]
+    del result["last"]
+    assert result == {"name": "a", "path": str(path), "messages": 4, "model": "later"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_a_terminal_gets_a_table(terminal, keep):
-    keep("review", model="evil\x1b[2J")
+def test_list_prints_table_on_terminal(terminal, save):
+    save("review", model="evil\x1b[2J")
     shown = terminal("session", "list")
     shown.expect("SESSION +MESSAGES +MODEL +LAST\r\n")
     shown.expect_exact("review   2         evil^[[2J  20")
@@ -68,62 +69,62 @@ def test_a_terminal_gets_a_table(terminal, keep):
 # show
 
 
-def test_a_conversation_is_text(run, keep):
-    keep("a")
-    keep("a", "and?", "half of", complete=False)
-    told = run("session", "show", "a")
-    assert (told.status, told.stderr) == (0, "")
-    assert told.stdout == (
+def test_show_prints_conversation_as_text(run, save):
+    save("a")
+    save("a", "and?", "half of", complete=False)
+    result = run("session", "show", "a")
+    assert (result.status, result.stderr) == (0, "")
+    assert result.stdout == (
         "## user\n\nwhy?\n\n## assistant\n\nbecause\n\n"
         "## user\n\nand?\n\n## assistant (not complete, not sent again)\n\nhalf of\n\n"
     )
 
 
-def test_json_is_an_array_of_messages(run, keep):
-    path = keep("a", "größer\x1b")
-    told = run("session", "show", "--json", "a")
-    assert json.loads(told.stdout) == session.load_records(path)
-    assert "\x1b" not in told.stdout
-    assert run("session", "show", "--json", str(path)).stdout == told.stdout
+def test_show_json_is_array_of_messages(run, save):
+    path = save("a", "größer\x1b")
+    result = run("session", "show", "--json", "a")
+    assert json.loads(result.stdout) == SessionStore(path.parent).records("a")
+    assert "\x1b" not in result.stdout
+    assert run("session", "show", "--json", str(path)).stdout == result.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_a_terminal_does_not_obey_what_is_shown(terminal, keep):
-    keep("a", "\x1b]0;owned\x07")
+def test_show_makes_control_characters_visible_on_terminal(terminal, save):
+    save("a", "\x1b]0;owned\x07")
     shown = terminal("session", "show", "a")
     shown.expect_exact("^[]0;owned^G")
     assert "\x1b]0;" not in shown.before
 
 
-def test_a_broken_one_is_status_26(run, keep):
-    path = keep("a")
+def test_show_of_damaged_session_is_status_26(run, save):
+    path = save("a")
     path.write_bytes(path.read_bytes() + b"{broken\n")
-    told = run("session", "show", "a")
-    assert (told.status, told.stdout) == (26, "")
-    assert "line 3" in told.stderr
+    result = run("session", "show", "a")
+    assert (result.status, result.stdout) == (26, "")
+    assert "line 3" in result.stderr
 
 
 # rm
 
 
-def test_it_goes_and_leaves_nothing(run, keep, folder):
+def test_rm_deletes_sessions_and_their_locks(run, save, folder):
     for name in ("a", "b", "c"):
-        keep(name)
-    told = run("session", "rm", "a", "b")
-    assert (told.status, told.stdout, told.stderr) == (0, "", "")
+        save(name)
+    result = run("session", "rm", "a", "b")
+    assert (result.status, result.stdout, result.stderr) == (0, "", "")
     assert {path.name for path in folder.iterdir()} == {"c.jsonl", "c.jsonl.lock"}
 
 
-def test_all_that_are_named_go_or_none(run, keep):
-    path = keep("a")
-    told = run("session", "rm", "a", "missing")
-    assert (told.status, told.stdout) == (3, "")
-    assert "no session missing" in told.stderr
+def test_rm_deletes_nothing_if_one_does_not_exist(run, save):
+    path = save("a")
+    result = run("session", "rm", "a", "missing")
+    assert (result.status, result.stdout) == (3, "")
+    assert "no session missing" in result.stderr
     assert path.exists()
 
 
-def test_one_that_is_named_twice_goes_once(run, keep):
-    path = keep("a")
+def test_rm_accepts_name_twice(run, save):
+    path = save("a")
     assert run("session", "rm", "a", "a").status == 0
     assert not path.exists()
 
@@ -133,15 +134,15 @@ def test_one_that_is_named_twice_goes_once(run, keep):
 
 @pytest.mark.parametrize("name", ["../x", "/abs", "x" * 300, "CON", "", "a/b"])
 @pytest.mark.parametrize("verb", ["show", "rm"])
-def test_what_is_no_name_is_status_2(run, folder, verb, name):
-    told = run("session", verb, name)
-    assert (told.status, told.stdout) == (2, "")
+def test_invalid_name_is_status_2(run, folder, verb, name):
+    result = run("session", verb, name)
+    assert (result.status, result.stdout) == (2, "")
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("verb", ["show", "rm"])
-def test_one_that_is_not_there_is_status_3(run, folder, verb):
-    told = run("session", verb, "nobody")
-    assert (told.status, told.stdout) == (3, "")
-    assert "session list" in told.stderr
+def test_missing_session_is_status_3(run, folder, verb):
+    result = run("session", verb, "nobody")
+    assert (result.status, result.stdout) == (3, "")
+    assert "session list" in result.stderr
     assert not folder.exists()

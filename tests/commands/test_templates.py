@@ -200,7 +200,7 @@ def test_schema_flag_beats_schema_of_template(sent, run, stored, tmp_path):
 def test_response_format_beside_schema_is_refused(run, stored):
     stored("[templates.t]\nprompt = 'p'\nmodel = 'm'\nschema = 's.json'\n")
     result = run("chat", "send", "--template", "t", "--param", "response_format={}")
-    assert_fails(result, 2, "response_format is given twice")
+    assert_fails(result, 2, "response_format is set twice")
 
 
 @pytest.mark.parametrize("flag", ["-x", "--jsonl"])
@@ -221,7 +221,7 @@ def test_schema_of_template_excludes_the_same_flags(run, stored, flag):
         ([], 2, ["template pair needs a value for a, b", "--var a=VALUE --var b=VALUE"]),
         (["--var", "a=1"], 2, ["template pair needs a value for b;", "add --var b=VALUE\n"]),
         (["--var", "a=1", "--var", "b=2", "--var", "c=3"], 2, ["no field c", "it has a, b"]),
-        (["--var", "a=1", "--var", "a=2"], 2, ["a is given twice"]),
+        (["--var", "a=1", "--var", "a=2"], 2, ["a is set twice"]),
         (["--var", "a"], 2, ["--var is not NAME=VALUE"]),
         (["--var", "=1"], 2, ["--var is not NAME=VALUE"]),
         (["--var", "a-b=1"], 2, ["letters, digits and _"]),

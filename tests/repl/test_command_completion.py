@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from contextops.chat import session
 from contextops.errors import InputError
 from contextops.repl import slash_commands
 from repl_driver import ReplDriver
@@ -31,7 +30,7 @@ def completions(repl: ReplDriver, text: str) -> list[str]:
     ],
 )
 def test_commands_models_sessions_and_templates_are_completed(repl, tmp_path, text, expected):
-    session.append_records(tmp_path / "review.jsonl", [{"role": "user", "content": "x"}])
+    repl.context.sessions.session("review").append([{"role": "user", "content": "x"}])
     assert completions(repl, text) == expected
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from contextops import files
-from contextops.chat import session
-from contextops.chat.session import Conversation
+from contextops.chat.records import messages_to_send
 from contextops.errors import OutputError, SignalInterrupt
 from contextops.output import Printer
 from repl_driver import failing
@@ -47,11 +46,11 @@ def test_save_marks_incomplete_answer(repl, tmp_path):
     repl("one", "/save review")
     *_, partial = records(tmp_path / "review.jsonl")
     assert (partial["content"], partial["complete"]) == ("a part", False)
-    assert session.messages(session.load_records(tmp_path / "review.jsonl")) == []
+    assert messages_to_send(repl.context.sessions.records("review")) == []
 
 
 def test_save_under_name_of_another_session_is_refused(repl, tmp_path):
-    session.append_records(tmp_path / "other.jsonl", [{"role": "user", "content": "x"}])
+    repl.context.sessions.session("other").append([{"role": "user", "content": "x"}])
     assert repl("one", "/save other", is_person=False) == 2
     assert messages(tmp_path / "other.jsonl") == [("user", "x")]
 
@@ -59,7 +58,7 @@ def test_save_under_name_of_another_session_is_refused(repl, tmp_path):
 def test_second_save_copies_conversation(repl, tmp_path):
     repl("one", "/save a", "two", "/undo", "/save b", "three")
     for name, questions in (("a", ["one"]), ("b", ["one", "three"])):
-        sent = session.messages(session.load_records(tmp_path / f"{name}.jsonl"))
+        sent = messages_to_send(repl.context.sessions.records(name))
         assert [each["content"] for each in sent if each["role"] == "user"] == questions
 
 
@@ -77,7 +76,7 @@ def test_load_continues_session_and_shows_last_turns(repl, tmp_path, capfd):
 
 
 def test_load_of_unknown_session_suggests_nearest(repl, tmp_path, capfd):
-    session.append_records(tmp_path / "review.jsonl", [{"role": "user", "content": "x"}])
+    repl.context.sessions.session("review").append([{"role": "user", "content": "x"}])
     assert repl("/load reviw", is_person=False) == 3
     assert "did you mean review?" in capfd.readouterr().err
 
@@ -117,17 +116,17 @@ def test_retry_asks_where_session_cannot_be_written(repl, tmp_path, capfd):
     path.rmdir()
     (tmp_path / "away").rename(path)
     repl("/exit")
-    loaded = Conversation(path=path)
+    loaded = repl.context.sessions.open("s")
     assert loaded.messages() == repl.dialogue.conversation.messages()
 
 
 def test_system_message_set_last_is_saved(repl, tmp_path):
     repl("/save s", "one", "/system Be kind.")
-    assert Conversation(path=tmp_path / "s.jsonl").system == "Be kind."
+    assert repl.context.sessions.open("s").system == "Be kind."
 
 
 def test_session_without_turn_is_not_created(repl, tmp_path):
-    repl.dialogue.conversation = Conversation(path=tmp_path / "s.jsonl", system="Be kind.")
+    repl.dialogue.conversation = repl.context.sessions.open("s", system="Be kind.")
     repl("/exit")
     assert not (tmp_path / "s.jsonl").exists()
 
@@ -172,7 +171,7 @@ def test_answer_is_shown_before_it_is_saved(repl, monkeypatch, capfd):
 
 def test_undone_turn_is_not_sent_by_continued_session(repl, tmp_path):
     repl("/save s", "one", "two", "/undo", "/retry", "three")
-    loaded = Conversation(path=tmp_path / "s.jsonl")
+    loaded = repl.context.sessions.open("s")
     contents = [message["content"] for message in loaded.messages()]
     assert contents == ["one", "echo one", "three", "echo three"]
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from contextops.api.stream import Done, Text
 from contextops.chat import render
+from contextops.chat.conversation import Conversation
 from contextops.chat.inputs import InputReader
-from contextops.chat.session import Conversation
+from contextops.chat.session import SessionStore
 from contextops.config.template import Template
 from contextops.output import Printer
 from contextops.repl.dialogue import Dialogue, TemplateRequest
@@ -46,7 +47,7 @@ class FakeContext:
     """A ``ReplContext`` in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.sessions = SessionStore(folder)
         self.inputs = InputReader(limit=1000, note=print)
         self.listed = ["small", "large"]
         self.request = TemplateRequest(

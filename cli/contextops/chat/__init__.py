@@ -5,44 +5,22 @@ from typing import TYPE_CHECKING
 from contextops.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from contextops.chat.conversation import Conversation
     from contextops.chat.inputs import STANDARD_INPUT, InputReader, StdinLines, read_argument
-    from contextops.chat.render import (
-        Renderer,
-        choose_renderer,
-        jsonl_errors,
-        output_file,
-        render_jsonl,
-        render_text,
-    )
+    from contextops.chat.options import Params, SendOptions, Temperature
+    from contextops.chat.records import Content, Record, message_text, split_content
+    from contextops.chat.render import Renderer, jsonl_errors, render_jsonl, render_text
     from contextops.chat.request import (
-        claims_stdin,
+        Message,
         frame_file,
-        gather_prompt,
         image_part,
-        message_content,
         parse_params,
-        parse_variables,
-        read_messages,
         request_body,
-        require_once,
-        require_prompt,
         user_content,
     )
-    from contextops.chat.schema import Schema, ask_with_schema, read_schema
-    from contextops.chat.session import (
-        Content,
-        Conversation,
-        Message,
-        describe_session,
-        load_records,
-        message_text,
-        remove_session,
-        session_exists,
-        session_files,
-        session_path,
-        split_content,
-    )
-    from contextops.chat.tools import called_names, check_calls, parse_tool_choice, read_tools
+    from contextops.chat.send import Request, prepare, send_prompt
+    from contextops.chat.session import Session, SessionStore
+    from contextops.chat.tools import called_names
 
 __all__ = [
     "STANDARD_INPUT",
@@ -50,39 +28,27 @@ __all__ = [
     "Conversation",
     "InputReader",
     "Message",
+    "Params",
+    "Record",
     "Renderer",
-    "Schema",
+    "Request",
+    "SendOptions",
+    "Session",
+    "SessionStore",
     "StdinLines",
-    "ask_with_schema",
+    "Temperature",
     "called_names",
-    "check_calls",
-    "choose_renderer",
-    "claims_stdin",
-    "describe_session",
     "frame_file",
-    "gather_prompt",
     "image_part",
     "jsonl_errors",
-    "load_records",
-    "message_content",
     "message_text",
-    "output_file",
     "parse_params",
-    "parse_tool_choice",
-    "parse_variables",
+    "prepare",
     "read_argument",
-    "read_messages",
-    "read_schema",
-    "read_tools",
-    "remove_session",
     "render_jsonl",
     "render_text",
     "request_body",
-    "require_once",
-    "require_prompt",
-    "session_exists",
-    "session_files",
-    "session_path",
+    "send_prompt",
     "split_content",
     "user_content",
 ]
@@ -90,57 +56,47 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "conversation": ("Conversation",),
         "inputs": (
-            "InputReader",
             "STANDARD_INPUT",
+            "InputReader",
             "StdinLines",
             "read_argument",
         ),
+        "options": (
+            "Params",
+            "SendOptions",
+            "Temperature",
+        ),
+        "records": (
+            "Content",
+            "Record",
+            "message_text",
+            "split_content",
+        ),
         "render": (
             "Renderer",
-            "choose_renderer",
             "jsonl_errors",
-            "output_file",
             "render_jsonl",
             "render_text",
         ),
         "request": (
-            "claims_stdin",
+            "Message",
             "frame_file",
-            "gather_prompt",
             "image_part",
-            "message_content",
             "parse_params",
-            "parse_variables",
-            "read_messages",
             "request_body",
-            "require_once",
-            "require_prompt",
             "user_content",
         ),
-        "schema": (
-            "Schema",
-            "ask_with_schema",
-            "read_schema",
+        "send": (
+            "Request",
+            "prepare",
+            "send_prompt",
         ),
         "session": (
-            "Content",
-            "Conversation",
-            "Message",
-            "describe_session",
-            "load_records",
-            "message_text",
-            "remove_session",
-            "session_exists",
-            "session_files",
-            "session_path",
-            "split_content",
+            "Session",
+            "SessionStore",
         ),
-        "tools": (
-            "called_names",
-            "check_calls",
-            "parse_tool_choice",
-            "read_tools",
-        ),
+        "tools": ("called_names",),
     },
 )

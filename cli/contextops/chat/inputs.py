@@ -1,6 +1,6 @@
-"""Where the text of a prompt comes from: standard input and files, as bytes and as text.
+"""Where the text of a prompt comes from: standard input and files, as bytes, text or JSON.
 
-Nothing is guessed: what cannot be read as it stands is refused, never dropped or re-encoded.
+Nothing is guessed: input that cannot be decoded is an error; it is never dropped or re-encoded.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,72 +18,75 @@ from contextops.errors import InputError, UsageError, reason
 
 STANDARD_INPUT = "-"
 
-PATIENCE = 3.0
-"""Seconds of silence on standard input before a note says what is waited for."""
+STDIN_NOTE_DELAY = 3.0
+"""Seconds of silence on standard input before a note says that it is being read."""
 
 _BLOCK = 1 << 20
-_NAME_ENCODING = "name what it is with --encoding, e.g. --encoding latin-1"
-
-Note = Callable[[str], None]
+_NAME_ENCODING = "name its encoding, e.g. --encoding latin-1"
 
 
 class InputReader:
-    """Read what a prompt is made of, no more than ``limit`` bytes of each.
+    """Reads the parts of a prompt, each at most ``limit`` bytes long.
 
-    ``encoding`` is what text is in; ``note`` is told what is waited for.
+    ``encoding`` is that of text. ``note`` gets a line where standard input stays silent.
+
+    Raises:
+        UsageError: Python has no text encoding of this name.
     """
 
-    def __init__(self, *, limit: int | None, note: Note, encoding: str = "utf-8") -> None:
+    def __init__(
+        self, *, limit: int | None, note: Callable[[str], None], encoding: str = "utf-8"
+    ) -> None:
         self._limit = limit
         self._note = note
-        self._encoding = _known(encoding)
+        self._encoding = _normalize_encoding(encoding)
 
-    def bytes_of(self, path: str) -> bytes:
+    def read_bytes(self, path: str) -> bytes:
         """Read a file, or standard input for ``-``; raises ``InputError``."""
-        return self._standard_input() if path == STANDARD_INPUT else self._file(path)
+        return self._read_stdin() if path == STANDARD_INPUT else self._read_file(path)
 
-    def text_of(self, path: str) -> str:
-        """Read a file, or standard input for ``-``, as text."""
-        return decode(self.bytes_of(path), name_of(path), self._encoding)
+    def read_text(self, path: str) -> str:
+        """Read text from a file, or from standard input for ``-``; raises ``InputError``."""
+        return decode(self.read_bytes(path), source_name(path), self._encoding)
 
-    def array_of(self, path: str, items: str) -> list[Any]:
-        """Read a JSON array of such items; raises ``InputError`` for what is none."""
-        value = self.json_of(path, f"an array of {items}")
-        if not isinstance(value, list):
-            raise InputError(f"{name_of(path)} is no array of {items}", "it is no JSON array")
-        return value
+    def read_json(self, path: str, expected: str) -> Any:
+        """Read JSON, which is UTF-8 whatever the encoding of text.
 
-    def json_of(self, path: str, wanted: str) -> Any:
-        """Read JSON, which is UTF-8 whatever text is in; raises ``InputError`` for what is none.
-
-        ``wanted`` says what it should be.
+        ``expected`` says in an error what the file should hold. Raises ``InputError``.
         """
-        name, remedy = name_of(path), f"give {wanted}"
-        text = decode(self.bytes_of(path), name, remedy=f"{remedy} in UTF-8")
+        name, remedy = source_name(path), f"give {expected}"
+        text = decode(self.read_bytes(path), name, remedy=f"{remedy} in UTF-8")
         try:
             return strict_json.loads(text)
         except ValueError as error:
-            raise InputError(f"{name} is no JSON", str(error), remedy) from None
+            raise InputError(f"{name} is not JSON", str(error), remedy) from None
 
-    def _file(self, path: str) -> bytes:
+    def read_array(self, path: str, items: str) -> list[Any]:
+        """Read a JSON array; ``items`` names in an error what it should hold."""
+        value = self.read_json(path, f"an array of {items}")
+        if not isinstance(value, list):
+            raise InputError(f"{source_name(path)} is not a JSON array of {items}")
+        return value
+
+    def _read_file(self, path: str) -> bytes:
         try:
             with Path(path).open("rb") as stream:
                 return self._read(stream, path)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {path}", reason(error), "check the path") from None
 
-    def _standard_input(self) -> bytes:
+    def _read_stdin(self) -> bytes:
         if sys.stdin is None:
             raise InputError("cannot read standard input", "it is closed", "use words instead")
         try:
-            _wait_for_input(self._note)
+            _note_silence(self._note)
             return self._read(sys.stdin.buffer, "standard input")
         except OSError as error:
             raise InputError("cannot read standard input", reason(error)) from None
 
     def _read(self, stream: BinaryIO, name: str) -> bytes:
         data = bytearray()
-        for block in _blocks(stream):
+        for block in iter(lambda: _read_block(stream), b""):
             data += block
             if self._limit is not None and len(data) > self._limit:
                 raise InputError(
@@ -92,54 +95,142 @@ class InputReader:
         return bytes(data)
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """Give what each read gives, up to the first that gives nothing: that alone is the end.
+def read_argument(text: str, reader: InputReader) -> bytes:
+    """Return the bytes of an option's value: of FILE for ``@FILE``, of standard input for ``-``.
 
-    At a terminal, to ask again after it would want another Ctrl-D.
+    Any other value stands for itself.
     """
-    return iter(lambda: _next_block(stream), b"")
+    if text == STANDARD_INPUT or text.startswith("@"):
+        return reader.read_bytes(text.removeprefix("@"))
+    return text.encode("utf-8", "surrogateescape")
 
 
-def _next_block(stream: BinaryIO) -> bytes:
+def source_name(path: str) -> str:
+    """Return the name of an input for a message."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
+def decode(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_ENCODING) -> str:
+    """Decode text and remove a byte order mark.
+
+    Raises:
+        InputError: the bytes are not in this encoding; it has the offset.
+    """
+    try:
+        text = data.decode(encoding)
+        if encoding != "utf-8":
+            # Some encodings, utf-7 for one, can encode a lone surrogate, which UTF-8 cannot.
+            text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{name} contains half a surrogate pair", f"character {error.start}"
+        ) from None
+    except UnicodeError as error:
+        # Some encodings, idna for one, do not say where.
+        why = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            why = f"byte {data[error.start]:#04x} at offset {error.start}"
+        shown = "UTF-8" if encoding == "utf-8" else encoding
+        raise InputError(f"{name} is not {shown}", why, remedy) from None
+    return text.removeprefix("\ufeff")
+
+
+def _normalize_encoding(encoding: str) -> str:
+    import codecs
+
+    try:
+        name = codecs.lookup(encoding).name
+        # Codecs such as rot13 and hex do not encode text to bytes.
+        "".encode(name)
+    except (LookupError, ValueError):
+        raise UsageError(
+            f"unknown encoding {encoding!r}", remedy="try: --encoding latin-1"
+        ) from None
+    return name
+
+
+# Standard input ---------------------------------------------------------------------------------
+
+
+def stdin_has_input(*, has_words: bool) -> bool:
+    """Return whether standard input is part of the prompt: a pipe, a socket or a file is.
+
+    Beside words, a file that has been read from is not: it is the list that the body of a
+    ``while read`` loop inherits.
+    """
+    if sys.stdin is None:
+        return False
+    try:
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError):
+        # A stream without a descriptor: a program runs this one in its own process.
+        return not sys.stdin.closed
+    if stat.S_ISREG(mode):
+        return not (has_words and os.lseek(descriptor, 0, os.SEEK_CUR) > 0)
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _note_silence(note: Callable[[str], None]) -> None:
+    """Wait for standard input and note after a while that it is being read.
+
+    The author of a script may not know that it inherits a pipe that stays open.
+    """
+    if sys.platform == "win32":
+        return
+    import select
+
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):
+        return
+    if os.isatty(descriptor):
+        return
+    if not select.select([descriptor], [], [], STDIN_NOTE_DELAY)[0]:
+        note("waiting for standard input; use -n to ignore it")
+
+
+def _read_block(stream: BinaryIO) -> bytes:
+    """Return what one read returns; nothing means the end, and must not be read past.
+
+    At a terminal, another read would ask for another Ctrl-D.
+    """
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         descriptor = -1
     if descriptor < 0 or sys.platform == "win32":
-        # No descriptor, or the console, which has its text only for the stream.
+        # No descriptor, or a console, whose text only the stream decodes.
         return stream.read1(_BLOCK)  # type: ignore[attr-defined, no-any-return]
-    return _block(descriptor)
-
-
-def _block(descriptor: int) -> bytes:
-    """Read from the descriptor itself: for a stream, a pipe that does not block is at its end."""
     import select
 
     while True:
         try:
+            # Not from the stream, which takes a non-blocking pipe without data for its end.
             return os.read(descriptor, _BLOCK)
         except BlockingIOError:
-            # Whoever shares it with us has made it so, and would be surprised by a change.
+            # Other processes share the descriptor: making it blocking would change it for them.
             select.select([descriptor], [], [])
 
 
 class StdinLines:
-    """Read standard input line by line, each as soon as it is there, of ``limit`` bytes at most."""
+    """Reads standard input line by line, each as soon as it arrives, ``limit`` bytes at most."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._number = 0
-        self._whole: deque[bytes] = deque()
-        self._begun = bytearray()
+        self._lines: deque[bytes] = deque()
+        self._partial = bytearray()
         self._is_at_end = sys.stdin is None
 
-    def next(self) -> str:
-        """Give the next line without its end.
+    def readline(self) -> str:
+        """Return the next line without its end.
 
-        Raises ``EOFError`` after the last, and ``InputError`` for one that is not UTF-8 or is too
-        long, after which the next can be read.
+        Raises:
+            EOFError: there are no more lines.
+            InputError: the line is not UTF-8 or is too long; the next can still be read.
         """
-        line = self._line()
+        line = self._next_line()
         self._number += 1
         name = f"line {self._number} of standard input"
         if len(line) > self._limit:
@@ -152,106 +243,24 @@ class StdinLines:
             raise InputError(f"{name} is not UTF-8", why, "convert it first") from None
         return (text.removeprefix("\ufeff") if self._number == 1 else text).removesuffix("\r")
 
-    def _line(self) -> bytes:
-        while not self._whole:
-            block = b"" if self._is_at_end else self._block()
+    def _next_line(self) -> bytes:
+        while not self._lines:
+            block = b"" if self._is_at_end else self._read_block()
             first, *more = block.split(b"\n")
-            # Of a line that is too long no more is held than tells that it is.
-            self._begun += first[: max(0, self._limit + 2 - len(self._begun))]
+            # Of a line that is too long, no more is held than shows that it is.
+            self._partial += first[: max(0, self._limit + 2 - len(self._partial))]
             self._is_at_end = not block
-            if self._is_at_end and not self._begun:
+            if self._is_at_end and not self._partial:
                 raise EOFError
             if more or self._is_at_end:
-                *others, rest = more or [b""]
-                self._whole.extend([bytes(self._begun), *others])
-                self._begun = bytearray(rest)
-        return self._whole.popleft()
+                *complete, rest = more or [b""]
+                self._lines.extend([bytes(self._partial), *complete])
+                self._partial = bytearray(rest)
+        return self._lines.popleft()
 
-    def _block(self) -> bytes:
+    def _read_block(self) -> bytes:
         try:
-            return _next_block(sys.stdin.buffer)
+            return _read_block(sys.stdin.buffer)
         except OSError as error:
             self._is_at_end = True
             raise InputError("cannot read standard input", reason(error)) from None
-
-
-def name_of(path: str) -> str:
-    """Name a source for a message."""
-    return "standard input" if path == STANDARD_INPUT else path
-
-
-def decode(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_ENCODING) -> str:
-    """Read bytes as text, less a BOM; raises ``InputError`` with the offset of what is none."""
-    try:
-        text = data.decode(encoding)
-        if encoding != "utf-8":
-            # Some encodings, utf-7 for one, can hold half a character, which has no UTF-8.
-            text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{name} has half a character", f"character {error.start}") from None
-    except UnicodeError as error:
-        # Some encodings, idna for one, do not tell the place.
-        why = str(error)
-        if isinstance(error, UnicodeDecodeError):
-            why = f"byte {data[error.start]:#04x} at offset {error.start}"
-        raise InputError(
-            f"{name} is not {'UTF-8' if encoding == 'utf-8' else encoding}",
-            why,
-            remedy,
-        ) from None
-    return text.removeprefix("\ufeff")
-
-
-def stdin_has_input(*, has_words: bool) -> bool:
-    """Tell whether standard input is part of the prompt: a pipe, a socket or a file is.
-
-    Beside words, a file that has been read from is not: it is the list that the body of a
-    ``while read`` loop inherits.
-    """
-    if sys.stdin is None:
-        return False
-    try:
-        descriptor = sys.stdin.fileno()
-        mode = os.fstat(descriptor).st_mode
-    except (OSError, ValueError):
-        # No descriptor, but a stream: a program that runs us in its own process.
-        return not sys.stdin.closed
-    if stat.S_ISREG(mode):
-        return not (has_words and os.lseek(descriptor, 0, os.SEEK_CUR) > 0)
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _known(encoding: str) -> str:
-    import codecs
-
-    try:
-        name = codecs.lookup(encoding).name
-        "".encode(name)
-    except (LookupError, ValueError):
-        raise UsageError(
-            f"no encoding is called {encoding}", remedy="try: --encoding latin-1"
-        ) from None
-    return name
-
-
-def _wait_for_input(note: Note) -> None:
-    """Say after a while what is waited for: a script's author forgot where stdin comes from."""
-    if sys.platform == "win32":
-        return
-    import select
-
-    try:
-        descriptor = sys.stdin.fileno()
-    except (OSError, ValueError):
-        return
-    if os.isatty(descriptor):
-        return
-    if not select.select([descriptor], [], [], PATIENCE)[0]:
-        note("waiting for standard input; -n leaves it alone")
-
-
-def read_argument(text: str, sources: InputReader) -> bytes:
-    """Give the bytes that an option means: ``@FILE``, ``-`` for standard input, or itself."""
-    if text == STANDARD_INPUT or text.startswith("@"):
-        return sources.bytes_of(text.removeprefix("@"))
-    return text.encode("utf-8", "surrogateescape")

@@ -1,8 +1,8 @@
-"""Pieces of an answer in, what was asked for out: text, one document, JSON lines, a code block.
+"""Renderers: an answer's pieces in, text, a JSON document, JSON lines or code out.
 
-Each function takes the pieces as they come, shows what may be shown, and gives the whole answer,
-a ``chat.completion`` object. What breaks off has been shown as far as its form allows: text and
-lines to the last word, a document whole with ``complete`` false, a code block not at all.
+A renderer writes what it may as soon as it comes, and returns the complete answer, a
+``chat.completion`` object. Of an answer that breaks off, text and JSON lines have been written so
+far; the document is written with ``complete`` false; code and schema answers are not written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextops.api import Done, Piece, Reasoning, Text, ToolCall, text_of_choic
 from contextops.chat import tools
 from contextops.errors import ContextopsError, NoMatchError, OutputError, SignalInterrupt
 from contextops.files import PartFile
-from contextops.output import Printer
+from contextops.output import Format, Printer
 
 if TYPE_CHECKING:
     from contextops.chat.schema import Schema
@@ -27,37 +27,40 @@ Renderer = Callable[[Pieces, Printer], Response]
 
 
 def choose_renderer(
+    answer_format: Format,
     *,
-    as_json: bool,
-    as_json_lines: bool,
-    code: bool,
-    language: str | None,
+    extract: bool = False,
+    language: str | None = None,
     schema: Schema | None = None,
     with_tools: bool = False,
 ) -> Renderer:
-    """Choose how to deliver an answer."""
-    if code:
-        return first_code(language)
+    """Return the renderer of an answer: JSON, JSON lines, or text for None.
+
+    With ``extract`` it is the first code block, of ``language`` if that is not None. An answer to
+    a ``schema`` is checked, and may be tool calls only where tools were offered.
+    """
+    if extract:
+        return code_renderer(language)
     if schema is not None:
-        return fitting(schema, as_json=as_json, may_call=with_tools)
-    if as_json_lines:
+        return schema_renderer(schema, as_json=answer_format == "json", with_tools=with_tools)
+    if answer_format == "jsonl":
         return render_jsonl
-    if as_json:
+    if answer_format == "json":
         return render_json
     return render_tool_calls if with_tools else render_answer
 
 
 def render_answer(pieces: Pieces, printer: Printer) -> Response:
-    """Show the words of an answer, and say what else there is in it."""
+    """Write the text as it comes, and note that there are tool calls beside it."""
     response = render_text(pieces, printer)
-    called = tools.called_names(response)
-    if called:
-        printer.note(f"the model called {called}; --tools FILE or --json has the calls printed")
+    names = tools.called_names(response)
+    if names:
+        printer.note(f"the model called {names}; use --tools FILE or --json to print the calls")
     return response
 
 
 def render_text(pieces: Pieces, printer: Printer) -> Response:
-    """Show the text as it comes, and what the model thought where that is wanted."""
+    """Write the text as it comes, and the reasoning on stderr where it is wanted."""
     response: Response = {}
     writer = printer.answer_writer()
     try:
@@ -76,178 +79,24 @@ def render_text(pieces: Pieces, printer: Printer) -> Response:
 
 
 def render_json(pieces: Pieces, printer: Printer) -> Response:
-    """Show the whole answer as one document once it is there, or what there is of it."""
+    """Write the answer as one document at its end, or the part of it that came."""
     try:
-        response = _last(pieces, printer)
-    except (ContextopsError, SignalInterrupt) as ended:
-        if ended.response is not None:
-            printer.json(ended.response)
+        response = _read_all(pieces, printer)
+    except (ContextopsError, SignalInterrupt) as error:
+        if error.response is not None:
+            printer.json(error.response)
         raise
     printer.json(response)
     return response
 
 
 def render_jsonl(pieces: Pieces, printer: Printer) -> Response:
-    """Show every piece as a line when it comes, and the whole answer as the last."""
+    """Write each piece as a line when it comes, and the complete answer as the last."""
     response: Response = {}
     for piece in pieces:
         if isinstance(piece, Done):
             response = piece.response
         printer.json_lines([_event(piece)])
-    return response
-
-
-@contextmanager
-def jsonl_errors(printer: Printer) -> Iterator[None]:
-    """Let a failure, wherever it comes from, be the last line."""
-    try:
-        yield
-    except ContextopsError as failure:
-        error = printer.error_object(failure)
-        printer.json_lines([{"type": "error", "error": error, "response": failure.response}])
-        raise
-
-
-def render_tool_calls(pieces: Pieces, printer: Printer) -> Response:
-    """Show the tool calls, one a line, and the text beside them on stderr; else the text.
-
-    The text is held back until then: only the end tells that no call follows.
-    """
-    said: list[str] = []
-    is_called = False
-    response: Response = {}
-    try:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                said.append(piece.content)
-            elif isinstance(piece, Reasoning):
-                printer.reasoning(piece.content)
-            elif isinstance(piece, ToolCall):
-                is_called = True
-            else:
-                response = piece.response
-    except OutputError as failure:
-        # Only that it could not be kept: the answer itself is complete.
-        if _is_complete(failure.response):
-            tools.require_json_arguments(failure.response)
-            response = failure.response
-        raise
-    finally:
-        printer.end_reasoning()
-        _show_calls(response, "".join(said), printer, is_called=is_called)
-    return response
-
-
-def _show_calls(response: Response, said: str, printer: Printer, *, is_called: bool) -> None:
-    if is_called:
-        printer.stderr_text(said)
-        if response:
-            printer.json_lines(tool_calls_of(_first(response)))
-    elif said or response:
-        writer = printer.answer_writer()
-        writer.write(said)
-        writer.end()
-
-
-def first_code(language: str | None) -> Renderer:
-    """Show nothing but the first fenced block of code, once the answer is whole."""
-
-    def show(response: Response, printer: Printer) -> None:
-        from contextops.output import first_code_block
-
-        found = first_code_block(text_of_choice(_first(response)), language)
-        if found is None:
-            kind = f"{language} block" if language else "block of code"
-            raise NoMatchError(
-                f"the answer has no {kind}",
-                "nothing was fenced so",
-                "ask for it",
-                response=response,
-            )
-        _print(found, printer)
-
-    return _once_whole(show)
-
-
-def fitting(schema: Schema, *, as_json: bool, may_call: bool) -> Renderer:
-    """Show the answer once it is whole and has been checked; calls are one where they may be."""
-
-    def show(response: Response, printer: Printer) -> None:
-        try:
-            if not may_call:
-                tools.require_no_calls(response)
-            schema.require(response)
-        except NoMatchError:
-            printer.debug(f"* the answer: {text_of_choice(_first(response))}")
-            raise
-        made = tool_calls_of(_first(response))
-        if as_json:
-            printer.json(response)
-        elif made:
-            printer.stderr_text(text_of_choice(_first(response)))
-            printer.json_lines(made)
-        else:
-            _print(text_of_choice(_first(response)), printer)
-
-    return _once_whole(show)
-
-
-def _once_whole(show: Callable[[Response, Printer], None]) -> Renderer:
-    """Show nothing of an answer before all of it is there, and complete."""
-
-    def deliver(pieces: Pieces, printer: Printer) -> Response:
-        try:
-            response = _last(pieces, printer)
-        except OutputError as failure:
-            # Only that it could not be kept: the answer itself is complete.
-            if _is_complete(failure.response):
-                show(failure.response, printer)
-            raise
-        show(response, printer)
-        return response
-
-    return deliver
-
-
-def _first(response: Response) -> dict[str, Any]:
-    return response["choices"][0] if response["choices"] else {}
-
-
-def _print(text: str, printer: Printer) -> None:
-    writer = printer.plain_writer()
-    writer.write(text)
-    writer.end()
-
-
-@contextmanager
-def output_file(printer: Printer, path: Path) -> Iterator[Printer]:
-    """Let what is printed on stdout go to a file, which is there only when all of it is."""
-    file = PartFile(path)
-    writer = printer.redirected(file.write)
-    try:
-        yield writer
-        file.commit()
-    except BaseException as ended:
-        part = getattr(ended, "response", None)
-        if part and file.is_empty and not (file.is_direct or _is_complete(part)):
-            # What is shown only when it is whole has not been; what broke it off is what is told.
-            with suppress(ContextopsError):
-                writer.write_text(text_of_choice(_first(part)))
-        if file.abandon():
-            printer.note(f"what came of the answer is in {file.part_path}")
-        raise
-
-
-def _last(pieces: Pieces, printer: Printer) -> Response:
-    response: Response = {}
-    try:
-        for piece in pieces:
-            if isinstance(piece, Reasoning):
-                printer.reasoning(piece.content)
-            elif isinstance(piece, Done):
-                response = piece.response
-    finally:
-        printer.end_reasoning()
     return response
 
 
@@ -261,5 +110,159 @@ def _event(piece: Piece) -> dict[str, Any]:
     return {"type": "done", "response": piece.response}
 
 
+@contextmanager
+def jsonl_errors(printer: Printer) -> Iterator[None]:
+    """Write an error that is raised within as the last line of JSON lines."""
+    try:
+        yield
+    except ContextopsError as error:
+        document = printer.error_object(error)
+        printer.json_lines([{"type": "error", "error": document, "response": error.response}])
+        raise
+
+
+def render_tool_calls(pieces: Pieces, printer: Printer) -> Response:
+    """Write tool calls, one a line, and the text beside them on stderr; without calls, the text.
+
+    The text is held until the end, since a call may still follow it.
+    """
+    texts: list[str] = []
+    has_calls = False
+    response: Response = {}
+    try:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                texts.append(piece.content)
+            elif isinstance(piece, Reasoning):
+                printer.reasoning(piece.content)
+            elif isinstance(piece, ToolCall):
+                has_calls = True
+            else:
+                response = piece.response
+    except OutputError as error:
+        # The session could not be written; the answer may be complete all the same.
+        if _is_complete(error.response):
+            tools.require_json_arguments(error.response)
+            response = error.response
+        raise
+    finally:
+        printer.end_reasoning()
+        text = "".join(texts)
+        if has_calls:
+            printer.stderr_text(text)
+            if response:
+                printer.json_lines(tool_calls_of(_first_choice(response)))
+        elif text or response:
+            writer = printer.answer_writer()
+            writer.write(text)
+            writer.end()
+    return response
+
+
+def code_renderer(language: str | None) -> Renderer:
+    """Return a renderer that writes only the first code block of a complete answer."""
+
+    def write(response: Response, printer: Printer) -> None:
+        from contextops.output import first_code_block
+
+        code = first_code_block(text_of_choice(_first_choice(response)), language)
+        if code is None:
+            what = f"{language} code block" if language else "code block"
+            raise NoMatchError(
+                f"the answer has no {what}", "", "ask for one in the prompt", response=response
+            )
+        _write_plain(code, printer)
+
+    return _when_complete(write)
+
+
+def schema_renderer(schema: Schema, *, as_json: bool, with_tools: bool) -> Renderer:
+    """Return a renderer that writes a complete answer once it matches the schema."""
+
+    def write(response: Response, printer: Printer) -> None:
+        text = text_of_choice(_first_choice(response))
+        try:
+            if not with_tools:
+                tools.require_no_calls(response)
+            schema.require(response)
+        except NoMatchError:
+            printer.debug(f"* the answer: {text}")
+            raise
+        calls = tool_calls_of(_first_choice(response))
+        if as_json:
+            printer.json(response)
+        elif calls:
+            printer.stderr_text(text)
+            printer.json_lines(calls)
+        else:
+            _write_plain(text, printer)
+
+    return _when_complete(write)
+
+
+def _when_complete(write: Callable[[Response, Printer], None]) -> Renderer:
+    """Return a renderer that writes nothing before the answer is complete."""
+
+    def render(pieces: Pieces, printer: Printer) -> Response:
+        try:
+            response = _read_all(pieces, printer)
+        except OutputError as error:
+            # The session could not be written; the answer may be complete all the same.
+            if _is_complete(error.response):
+                write(error.response, printer)
+            raise
+        write(response, printer)
+        return response
+
+    return render
+
+
+def _read_all(pieces: Pieces, printer: Printer) -> Response:
+    """Return the complete answer; reasoning is written as it comes, where it is wanted."""
+    response: Response = {}
+    try:
+        for piece in pieces:
+            if isinstance(piece, Reasoning):
+                printer.reasoning(piece.content)
+            elif isinstance(piece, Done):
+                response = piece.response
+    finally:
+        printer.end_reasoning()
+    return response
+
+
+def _first_choice(response: Response) -> dict[str, Any]:
+    return response["choices"][0] if response["choices"] else {}
+
+
 def _is_complete(response: Response | None) -> TypeGuard[Response]:
     return response is not None and bool(response["contextops"]["complete"])
+
+
+def _write_plain(text: str, printer: Printer) -> None:
+    writer = printer.plain_writer()
+    writer.write(text)
+    writer.end()
+
+
+@contextmanager
+def output_file(printer: Printer, path: Path) -> Iterator[Printer]:
+    """Yield a printer whose standard output is a file, which appears once all is written.
+
+    Where the answer breaks off, what was written stays in ``FILE.part``, which a note names.
+    """
+    file = PartFile(path)
+    redirected = printer.redirected(file.write)
+    try:
+        yield redirected
+        file.commit()
+    except BaseException as error:
+        partial = getattr(error, "response", None)
+        if partial and file.is_empty and not (file.is_direct or _is_complete(partial)):
+            # A renderer that waits for a complete answer has written nothing. An error of this
+            # write would hide what broke the answer off.
+            with suppress(ContextopsError):
+                redirected.write_text(text_of_choice(_first_choice(partial)))
+        if file.abandon():
+            printer.note(f"the partial answer is in {file.part_path}")
+        raise

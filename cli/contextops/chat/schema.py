@@ -1,7 +1,8 @@
-"""An answer of one form: what asks for it, and what checks that it came.
+"""Structured output: how JSON that matches a schema is asked for, and how answers are checked.
 
-A server that takes ``response_format`` holds its model to the schema. One that refuses it, or does
-as if it had not seen it, is asked once more in words. What comes is checked here either way.
+A server that supports ``response_format`` constrains its model to the schema. Where one refuses or
+ignores it, the schema is put into the system message and the question is asked once more. The
+answer is checked here either way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from contextops.api import (
     time_limit,
     tool_calls_of,
 )
-from contextops.chat.inputs import InputReader, name_of
+from contextops.chat.inputs import InputReader, source_name
 from contextops.errors import InputError, NoMatchError, RejectedError
 
 if TYPE_CHECKING:
@@ -30,27 +31,31 @@ if TYPE_CHECKING:
 Body = Mapping[str, Any]
 Response = dict[str, Any]
 
-
 Ask = Callable[[Body], Generator[Piece, None, None]]
-"""A way to send a body, which gives the pieces of the answer."""
-
+"""Sends the body of a request and yields the pieces of the answer."""
 
 _RESPONSE_FORMAT = "response_format"
-# Servers say it in words of their own: "structured outputs", llama.cpp "JSON schema error".
-_NAMED = re.compile(r"response[ _-]?format|json[ _-]?schema|structured.?output", re.IGNORECASE)
-_ORDER = (
+# Servers refuse it in words of their own: "structured outputs", llama.cpp "JSON schema error".
+_ABOUT_SCHEMA = re.compile(
+    r"response[ _-]?format|json[ _-]?schema|structured.?output", re.IGNORECASE
+)
+_INSTRUCTION = (
     "Answer with one JSON value that fits this JSON Schema, and with nothing else: no explanation, "
     "no code fence."
 )
-# OpenAI's rule for the name of a schema.
-_NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
-_LONGEST_NAME = 64
-
-_MAX_FAULT = 500
+# OpenAI allows these characters in the name of a schema, and 64 of them.
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+_MAX_NAME = 64
+# Characters of a validator's message, which may quote all of the answer.
+_MAX_MESSAGE = 500
 
 
 class Schema:
-    """Hold one JSON Schema, and check answers by it; nothing that it refers to is fetched."""
+    """A JSON Schema, and the check of answers against it.
+
+    ``max_time`` is the limit in seconds for a request together with the check of its answer.
+    References to other documents are never fetched.
+    """
 
     def __init__(
         self, name: str, value: dict[str, Any], validator: Validator, max_time: float | None
@@ -62,232 +67,237 @@ class Schema:
 
     @property
     def response_format(self) -> dict[str, Any]:
-        """Give the parameter that asks for the form."""
+        """The parameter of a request that asks for an answer that matches."""
         title = self._value.get("title")
         name = title if isinstance(title, str) and title.strip() else Path(self._name).stem
-        name = _NO_NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "answer"
-        asked = {"name": name, "schema": self._value, "strict": True}
-        return {"type": "json_schema", "json_schema": asked}
+        name = _NOT_IN_NAME.sub("_", name).strip("_")[:_MAX_NAME] or "answer"
+        json_schema = {"name": name, "schema": self._value, "strict": True}
+        return {"type": "json_schema", "json_schema": json_schema}
 
-    def in_words(self, body: Body) -> dict[str, Any]:
-        """Give the same request with the schema in the system message, which may be a new one."""
-        order = f"{_ORDER}\n\n{strict_json.dumps(self._value)}"
+    def in_system_message(self, body: Body) -> dict[str, Any]:
+        """Return a request without ``response_format``, with the schema in the system message."""
+        instruction = f"{_INSTRUCTION}\n\n{strict_json.dumps(self._value)}"
         plain = {name: value for name, value in body.items() if name != _RESPONSE_FORMAT}
-        return {**plain, "messages": _with_order(list(body["messages"]), order)}
+        return {**plain, "messages": _with_instruction(list(body["messages"]), instruction)}
 
     def require(self, response: Response) -> None:
-        """Raise ``NoMatchError`` where an answer does not fit; tool calls are none.
+        """Check the text of every choice that calls no tool.
 
-        Raises ``TimedOutError`` when the rest of ``max_time`` is not enough: some patterns take
-        years.
+        Raises:
+            NoMatchError: one does not match, or the model refused to answer.
+            TimedOutError: the rest of ``max_time`` is not enough; some patterns take years.
         """
-        refused = _refusals(response)
-        if refused:
-            why, remedy = f"it refused: {refused[0]}", "rephrase the prompt"
-            raise NoMatchError("the model gave no answer", why, remedy, response=response)
+        refusals = _refusals(response)
+        if refusals:
+            raise NoMatchError(
+                "the model refused to answer",
+                refusals[0],
+                "rephrase the prompt",
+                response=response,
+            )
         with time_limit(self._max_time, response["contextops"]["total_ms"] / 1000):
-            for text in _answers(response):
-                self._require_text(text, response)
+            for text in _texts(response):
+                fault = self._fault_of(text)
+                if fault:
+                    raise NoMatchError(
+                        f"the answer does not match {self._name}",
+                        fault,
+                        "try again, or see the answer with -v",
+                        response=response,
+                    )
 
-    def _require_text(self, text: str, response: Response) -> None:
-        what = f"the answer does not fit {self._name}"
-        remedy = "try again, or see the answer with -v"
-        try:
-            value = strict_json.loads(text)
-        except ValueError as error:
-            raise NoMatchError(what, f"it is no JSON: {error}", remedy, response=response) from None
-        fault = self._first_fault(value)
-        if fault:
-            raise NoMatchError(what, fault, remedy, response=response)
-
-    def _first_fault(self, value: Any) -> str | None:
-        """Name the fault that stands first in the document, None where there is none."""
+    def _fault_of(self, text: str) -> str | None:
+        """Return the fault that stands first in a document; None where it matches."""
         from jsonschema.exceptions import UnknownType
         from referencing.exceptions import Unresolvable
 
         try:
+            value = strict_json.loads(text)
+        except ValueError as error:
+            return f"it is not JSON: {error}"
+        try:
             faults = list(self._validator.iter_errors(value))
         except Unresolvable as error:
-            raise _unknown(self._name, error.ref) from None
+            raise _unresolved(self._name, error.ref) from None
         except (RecursionError, ArithmeticError):
             return "it cannot be checked: it is nested too deep, or has too large a number"
         except (UnknownType, re.error, TypeError, AttributeError) as error:
-            # What is behind words that its draft does not know, or does not look into.
-            raise _no_schema(self._name, str(error).partition("\n")[0][:_MAX_FAULT]) from None
+            # A part of the schema below a keyword that its draft does not check.
+            message = str(error).partition("\n")[0][:_MAX_MESSAGE]
+            raise _invalid(self._name, message) from None
         if not faults:
             return None
-        places = _Places(value)
-        first = min(faults, key=lambda fault: places.of(fault.absolute_path))
+        positions = _Positions(value)
+        first = min(faults, key=lambda fault: positions.of(fault.absolute_path))
         pointer = strict_json.dumps(_pointer(first.absolute_path))
-        return f"at {pointer}: {first.message[:_MAX_FAULT]}"
+        return f"at {pointer}: {first.message[:_MAX_MESSAGE]}"
 
 
-def read_schema(path: str, sources: InputReader, max_time: float | None = None) -> Schema:
-    """Read a JSON Schema; raises ``InputError`` for what is none.
+# Reading a schema -------------------------------------------------------------------------------
 
-    ``max_time`` are the seconds for a request and the check of its answer.
+
+def read_schema(path: str, reader: InputReader, max_time: float | None = None) -> Schema:
+    """Read a JSON Schema of any draft that ``jsonschema`` knows; 2020-12 where it names none.
+
+    Raises:
+        InputError: it cannot be read, is not a JSON Schema, or refers to what is not in it.
     """
-    name = name_of(path)
-    value = sources.json_of(path, "a JSON Schema")
+    name = source_name(path)
+    value = reader.read_json(path, "a JSON Schema")
     if not isinstance(value, dict):
-        raise _no_schema(name, "it is no JSON object")
-    return Schema(name, value, _validator(name, value), max_time)
+        raise _invalid(name, "it is not a JSON object")
+    return Schema(name, value, _make_validator(name, value), max_time)
 
 
-def _validator(name: str, value: dict[str, Any]) -> Validator:
+def _make_validator(name: str, value: dict[str, Any]) -> Validator:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    kind: Any = Draft202012Validator
+    draft: Any = Draft202012Validator
     if "$schema" in value:
-        known = isinstance(value["$schema"], str)
-        # The stubs do not know that a draft without a name here is answered with the default.
-        kind = validator_for(value, default=None) if known else None  # type: ignore[arg-type]
-    if kind is None:
-        raise _no_schema(name, f"no draft is called {strict_json.dumps(value['$schema'])}")
-    _check_schema(kind, name, value)
-    # A registry of its own, as the one that is there otherwise fetches what it does not have.
-    validator: Validator = kind(value, registry=Registry())
+        is_text = isinstance(value["$schema"], str)
+        # The stubs do not say that an unknown draft returns the default.
+        draft = validator_for(value, default=None) if is_text else None  # type: ignore[arg-type]
+    if draft is None:
+        raise _invalid(name, f"unknown draft {strict_json.dumps(value['$schema'])}")
+    _check_schema(draft, name, value)
+    # The default registry would fetch references to other documents; this one is empty.
+    validator: Validator = draft(value, registry=Registry())
     try:
-        _require_known(kind, name, value)
-        # Once on nothing: a reference to itself shows, and those behind words that no draft has.
+        _check_references(draft, name, value)
+        # One run finds a schema that refers to itself, and references below unknown keywords.
         any(validator.iter_errors(None))
     except Unresolvable as error:
-        raise _unknown(name, error.ref) from None
+        raise _unresolved(name, error.ref) from None
     except RecursionError:
-        raise _no_schema(name, "it refers to itself without end") from None
+        raise _invalid(name, "it refers to itself endlessly") from None
     return validator
 
 
-def _check_schema(kind: Any, name: str, value: Any, where: str = "") -> None:
+def _check_schema(draft: Any, name: str, value: Any, location: str = "") -> None:
     from jsonschema.exceptions import SchemaError
 
     try:
-        kind.check_schema(value)
+        draft.check_schema(value)
     except SchemaError as error:
-        place = strict_json.dumps(where + _pointer(error.absolute_path))
-        raise _no_schema(name, f"at {place}: {error.message[:_MAX_FAULT]}") from None
+        pointer = strict_json.dumps(location + _pointer(error.absolute_path))
+        raise _invalid(name, f"at {pointer}: {error.message[:_MAX_MESSAGE]}") from None
 
 
-def _require_known(kind: Any, name: str, value: dict[str, Any]) -> None:
-    """Look up every reference before anything is sent, and what it leads to, wherever it is."""
+def _check_references(draft: Any, name: str, value: dict[str, Any]) -> None:
+    """Resolve every reference, and check what it leads to, before anything is sent."""
     from jsonschema_specifications import REGISTRY
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, specification_with
 
-    drafts = specification_with(value["$schema"]) if "$schema" in value else DRAFT202012
-    resource = drafts.create_resource(value)
-    waiting: list[tuple[Any, Any]] = [(REGISTRY.resolver_with_root(resource), resource)]
+    specification = specification_with(value["$schema"]) if "$schema" in value else DRAFT202012
+    resource = specification.create_resource(value)
+    pending: list[tuple[Any, Any]] = [(REGISTRY.resolver_with_root(resource), resource)]
     seen: set[int] = set()
-    while waiting:
-        resolver, part = waiting.pop()
+    while pending:
+        resolver, part = pending.pop()
         if id(part.contents) in seen or not isinstance(part.contents, dict):
             continue
         seen.add(id(part.contents))
-        for word in ("$ref", "$dynamicRef"):
-            reference = part.contents.get(word)
-            if isinstance(reference, str):
-                try:
-                    found = resolver.lookup(reference)
-                except (Unresolvable, ValueError, TypeError):
-                    raise _unknown(name, reference) from None
-                if id(found.contents) not in seen:
-                    _check_schema(kind, name, found.contents, reference)
-                    waiting.append((found.resolver, drafts.create_resource(found.contents)))
-        waiting.extend((resolver.in_subresource(below), below) for below in part.subresources())
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = part.contents.get(keyword)
+            if not isinstance(reference, str):
+                continue
+            try:
+                target = resolver.lookup(reference)
+            except (Unresolvable, ValueError, TypeError):
+                raise _unresolved(name, reference) from None
+            if id(target.contents) not in seen:
+                _check_schema(draft, name, target.contents, reference)
+                pending.append((target.resolver, specification.create_resource(target.contents)))
+        pending.extend((resolver.in_subresource(below), below) for below in part.subresources())
 
 
-def _unknown(name: str, reference: str) -> InputError:
-    return _no_schema(name, f"it refers to {reference}, which is not in it")
+def _unresolved(name: str, reference: str) -> InputError:
+    return _invalid(name, f"it refers to {reference}, which is not in it")
 
 
-def _no_schema(name: str, why: str) -> InputError:
-    return InputError(f"{name} is no JSON Schema", why, "correct it")
+def _invalid(name: str, why: str) -> InputError:
+    return InputError(f"{name} is not a JSON Schema", why, "correct it")
 
 
-def _pointer(path: Any) -> str:
+def _pointer(path: Iterable[Any]) -> str:
+    """Return a path as a JSON Pointer (RFC 6901)."""
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
     return "".join(f"/{step}" for step in steps)
 
 
-class _Places:
-    """Say where in a document a path leads, so that what is written first sorts first."""
+class _Positions:
+    """The order of a document's parts, by which the fault that is written first is found."""
 
     def __init__(self, document: Any) -> None:
         self._document = document
-        self._positions: dict[int, dict[Any, int]] = {}
+        self._known: dict[int, dict[Any, int]] = {}
 
     def of(self, path: Iterable[Any]) -> tuple[int, ...]:
-        """Give the position in each container; a path may end in what is not there."""
-        place = []
+        """Return the position of each step in its container, up to one that does not exist."""
+        positions = []
         part = self._document
         for step in path:
-            position = self._positions_in(part).get(step)
+            position = self._in_container(part).get(step)
             if position is None:
                 break
-            place.append(position)
+            positions.append(position)
             part = part[step]
-        return tuple(place)
+        return tuple(positions)
 
-    def _positions_in(self, part: Any) -> dict[Any, int]:
-        """Give the place of each key of a container, counted once: each may have a fault."""
-        known = self._positions.get(id(part))
+    def _in_container(self, part: Any) -> dict[Any, int]:
+        """Return the position of each key; counted once, since each key may have a fault."""
+        known = self._known.get(id(part))
         if known is None:
             keys = range(len(part)) if isinstance(part, list) else part
             keys = keys if isinstance(part, list | dict) else ()
-            known = self._positions[id(part)] = {key: place for place, key in enumerate(keys)}
+            known = self._known[id(part)] = {key: place for place, key in enumerate(keys)}
         return known
 
 
-def _with_order(messages: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
-    """Add to the first message where it is the system's: a second one is not for every model."""
-    if not messages or messages[0]["role"] not in ("system", "developer"):
-        return [{"role": "system", "content": order}, *messages]
-    said = messages[0]["content"]
-    if isinstance(said, list):
-        said = [*said, {"type": "text", "text": order}]
-    else:
-        said = f"{said}\n\n{order}" if said else order
-    return [{**messages[0], "content": said}, *messages[1:]]
+# Asking for an answer that matches --------------------------------------------------------------
 
 
 def ask_with_schema(
-    ask_server: Ask, body: Body, schema: Schema, note: Callable[[str], None]
+    ask: Ask, body: Body, schema: Schema, note: Callable[[str], None]
 ) -> Generator[Piece, None, None]:
-    """Ask for the form with ``response_format``, and in words where the server does not take it."""
-    # The words of a first answer may not be those that count.
+    """Send a request with ``response_format``, and again without where the server lacks it.
+
+    The second has the schema in the system message. The text of the first answer is held until it
+    is clear that it counts; an error after it yields it first, for the record of the conversation.
+    """
     held: list[Piece] = []
     why = ""
     try:
-        for piece in ask_server(body):
+        for piece in ask(body):
             if isinstance(piece, Reasoning):
                 yield piece
             else:
                 held.append(piece)
-            if isinstance(piece, Done) and _is_ignored(piece.response):
+            if isinstance(piece, Done) and _ignores_format(piece.response):
                 why = "the server ignored response_format"
     except GeneratorExit:
         raise
-    except BaseException as ended:
-        if not (isinstance(ended, RejectedError) and _NAMED.search(ended.why)):
-            # Who keeps the conversation keeps what came.
+    except BaseException as error:
+        if not (isinstance(error, RejectedError) and _ABOUT_SCHEMA.search(error.why)):
             yield from held
             raise
-        why = f"the server refused response_format ({ended.why})"
+        why = f"the server refused response_format ({error.why})"
     if not why:
         yield from held
         return
     note(f"{why}; asking again with the schema in the system message")
-    yield from ask_server(schema.in_words(body))
+    yield from ask(schema.in_system_message(body))
 
 
-def _is_ignored(response: Response) -> bool:
-    """Tell whether an answer is no JSON at all, nor a refusal."""
+def _ignores_format(response: Response) -> bool:
+    """Return whether a choice is not JSON, though the model did not refuse to answer."""
     if _refusals(response):
         return False
-    for text in _answers(response):
+    for text in _texts(response):
         try:
             strict_json.loads(text)
         except ValueError:
@@ -299,8 +309,20 @@ def _refusals(response: Response) -> list[str]:
     return [text_of_choice(choice) for choice in response["choices"] if is_refusal(choice)]
 
 
-def _answers(response: Response) -> Iterator[str]:
-    """Give the text of each choice that calls no tool."""
+def _texts(response: Response) -> Iterator[str]:
+    """Yield the text of each choice that calls no tool; an answer without choices is empty."""
     for choice in response["choices"] or [{}]:
         if not tool_calls_of(choice):
             yield text_of_choice(choice)
+
+
+def _with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:
+    """Add to the first message where it is the system's: not every model takes a second one."""
+    if not messages or messages[0]["role"] not in ("system", "developer"):
+        return [{"role": "system", "content": instruction}, *messages]
+    content = messages[0]["content"]
+    if isinstance(content, list):
+        content = [*content, {"type": "text", "text": instruction}]
+    else:
+        content = f"{content}\n\n{instruction}" if content else instruction
+    return [{**messages[0], "content": content}, *messages[1:]]

@@ -1,6 +1,7 @@
-"""Functions that a model may call: what is offered to it, and what it calls.
+"""Tools: the functions that a model may call, and its calls of them.
 
-Nothing is executed here. Who asked gets the calls, and answers them in the next request.
+Nothing is executed here: the calls are printed, and their results are sent as messages of the next
+request.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 from contextops import strict_json
 from contextops.api import Done, Piece, tool_calls_of
-from contextops.chat.inputs import InputReader, name_of
+from contextops.chat.inputs import InputReader, source_name
 from contextops.errors import InputError, NoMatchError, UsageError
 
 Tool = dict[str, Any]
@@ -18,55 +19,63 @@ Tool = dict[str, Any]
 _CHOICES = ("auto", "none", "required")
 
 
-def read_tools(path: str, sources: InputReader) -> list[Tool]:
-    """Read a JSON array of tools; raises ``InputError`` with the index of a wrong one."""
-    tools = sources.array_of(path, "tools")
+def read_tools(path: str, reader: InputReader) -> list[Tool]:
+    """Read a JSON array of tools.
+
+    Raises:
+        InputError: it cannot be read, or an item is not a tool; it has the index.
+    """
+    tools = reader.read_array(path, "tools")
     names: set[str] = set()
     for index, tool in enumerate(tools):
-        wrong = _fault(tool, names)
-        if wrong:
-            raise InputError(f"tool {index} of {name_of(path)} is no tool", wrong)
+        fault = _tool_fault(tool, names)
+        if fault:
+            raise InputError(f"tool {index} of {source_name(path)} is invalid", fault)
+        names.add(tool["function"]["name"])
     return tools
 
 
-def _fault(tool: Any, names: set[str]) -> str | None:
-    """Say what keeps a value from being a tool beside those with these names, and add its own."""
+def _tool_fault(tool: Any, names: set[str]) -> str | None:
+    """Return why a value is not a tool beside those of these names; None where it is one."""
     if not isinstance(tool, dict):
-        return "it is no object"
+        return "it is not an object"
     if tool.get("type") != "function":
         return 'its type is not "function"'
     function = tool.get("function")
     if not isinstance(function, dict):
-        return "its function is no object"
+        return "its function is not an object"
     name = function.get("name")
     if not isinstance(name, str) or not name:
         return "its function has no name"
     if name in names:
-        return f"another one is called {name}"
-    names.add(name)
+        return f"another tool has the name {name}"
     if not isinstance(function.get("description", ""), str):
-        return "its description is no text"
+        return "its description is not text"
     if not isinstance(function.get("parameters", {}), dict):
-        return "its parameters are no JSON Schema, which is an object"
+        return "its parameters are not a JSON Schema object"
     return None
 
 
-def parse_tool_choice(text: str, offered: list[Tool]) -> str | dict[str, Any]:
-    """Read which tools may or must be called: a word of the API's, or the name of one."""
+def parse_tool_choice(text: str, tools: list[Tool]) -> str | dict[str, Any]:
+    """Return the ``tool_choice`` of a request: ``auto``, ``none``, ``required`` or one tool.
+
+    Raises:
+        UsageError: no tool has this name.
+    """
     if text in _CHOICES:
         return text
-    names = [tool["function"]["name"] for tool in offered]
+    names = [tool["function"]["name"] for tool in tools]
     if text not in names:
         raise UsageError(
-            f"no tool is called {text}",
-            f"there are {', '.join(names) or 'none'}",
-            f"name one of them, or say {', '.join(_CHOICES[:-1])} or {_CHOICES[-1]}",
+            f"unknown tool {text}",
+            f"the tools are {', '.join(names) or 'none'}",
+            f"use one of them, or {', '.join(_CHOICES[:-1])} or {_CHOICES[-1]}",
         )
     return {"type": "function", "function": {"name": text}}
 
 
 def check_calls(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Hand the pieces on, the last of them only where every call in the answer can be made."""
+    """Yield the pieces of an answer, the last only where the arguments of all calls are JSON."""
     for piece in pieces:
         if isinstance(piece, Done):
             require_json_arguments(piece.response)
@@ -74,41 +83,38 @@ def check_calls(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def require_json_arguments(response: dict[str, Any]) -> None:
-    """Raise ``NoMatchError`` for arguments that are no JSON."""
-    for said in response["choices"]:
-        for call in tool_calls_of(said):
-            _require_json(call["function"], response)
+    """Raise ``NoMatchError`` where the arguments of a call are not JSON."""
+    for choice in response["choices"]:
+        for call in tool_calls_of(choice):
+            function = call["function"]
+            try:
+                strict_json.loads(function["arguments"])
+            except ValueError as error:
+                raise NoMatchError(
+                    f"the arguments of the call to {_shown_name(function)} are not JSON",
+                    str(error),
+                    "try again",
+                    response=response,
+                ) from None
 
 
 def require_no_calls(response: dict[str, Any]) -> None:
-    """Raise ``NoMatchError`` for a call where none was offered to the model."""
+    """Raise ``NoMatchError`` for a call where no tools were offered."""
     names = called_names(response)
     if names:
         raise NoMatchError(
             f"the model called {names}",
-            "an answer was asked for",
+            "no tools were offered",
             "offer tools with --tools, or try again",
             response=response,
         )
 
 
 def called_names(response: dict[str, Any]) -> str:
-    """Name what is called, each once."""
-    calls = (call for said in response.get("choices", ()) for call in tool_calls_of(said))
-    return ", ".join(dict.fromkeys(_name(call["function"]) for call in calls))
+    """Return the names of the functions that an answer calls, each once, as text for people."""
+    calls = [call for choice in response.get("choices", ()) for call in tool_calls_of(choice)]
+    return ", ".join(dict.fromkeys(_shown_name(call["function"]) for call in calls))
 
 
-def _name(function: dict[str, Any]) -> str:
-    return function["name"] or "a nameless function"
-
-
-def _require_json(function: dict[str, Any], response: dict[str, Any]) -> None:
-    try:
-        strict_json.loads(function["arguments"])
-    except ValueError as error:
-        raise NoMatchError(
-            f"the arguments of the call of {_name(function)} are no JSON",
-            str(error),
-            "try again",
-            response=response,
-        ) from None
+def _shown_name(function: dict[str, Any]) -> str:
+    return function["name"] or "an unnamed function"

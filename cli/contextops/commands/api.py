@@ -127,7 +127,7 @@ def _form_field(text: str, reader: InputReader) -> tuple[str, str | None, bytes]
         raise UsageError("-F is not NAME=VALUE", text, "try: -F file=@notes.txt")
     if value.startswith("@"):
         file_name = value[1:].replace("\\", "/").rpartition("/")[2]
-        return name, file_name, reader.bytes_of(value[1:])
+        return name, file_name, reader.read_bytes(value[1:])
     return name, None, value.encode("utf-8", "surrogateescape")
 
 

@@ -90,7 +90,7 @@ def _read_stdin(context: Context, keys: Keys) -> str:
     """Return standard input without its last line end; a key is typed at a terminal unseen."""
     if keys[0] == "api_key" and _stdin_is_terminal() and context.printer.stderr_is_terminal:
         return _ask_for_key()
-    text = InputReader(limit=None, note=context.printer.note).text_of(STANDARD_INPUT)
+    text = InputReader(limit=None, note=context.printer.note).read_text(STANDARD_INPUT)
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 

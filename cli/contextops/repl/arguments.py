@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from contextops.chat import STANDARD_INPUT, session_files
+from contextops.chat import STANDARD_INPUT
 from contextops.config import INPUT_FIELD, is_field_name
 from contextops.errors import UsageError
 from contextops.repl.context import ReplContext
@@ -97,7 +97,7 @@ def complete_template(context: ReplContext, _typed: str) -> Iterable[str]:
 
 def complete_session(context: ReplContext, _typed: str) -> Iterable[str]:
     """Return the names of the sessions."""
-    return [path.stem for path in session_files(context.folder)]
+    return context.sessions.list()
 
 
 def complete_path(_context: ReplContext, typed: str) -> Sequence[str]:

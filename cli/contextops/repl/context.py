@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from contextops.api import Piece
-from contextops.chat import Conversation, InputReader, Message, request_body, session_path
+from contextops.chat import Conversation, InputReader, Message, SessionStore, request_body
 from contextops.config import (
     Profile,
     Template,
@@ -66,8 +66,7 @@ class ReplContext:
         self._services = services
         self._models: list[str] = []
         self._listing: threading.Thread | None = None
-        self.folder = state_folder()
-        """The folder of the named sessions."""
+        self.sessions = SessionStore(state_folder())
         self.inputs = InputReader(limit=services.profile.max_prompt, note=services.printer.note)
 
     # The server -----------------------------------------------------------------------------
@@ -170,9 +169,10 @@ class ReplContext:
     def open_conversation(self) -> Conversation:
         """Return the conversation of the profile's session, or a new one that is not saved."""
         profile = self._services.profile
-        path = None if profile.session is None else session_path(profile.session, self.folder)
-        return Conversation(
-            path=path, system=profile.system, typed_system="system" in self._services.flags
+        return self.sessions.open(
+            profile.session,
+            system=profile.system,
+            override_system="system" in self._services.flags,
         )
 
     def edit_text(self, text: str) -> str:
@@ -188,4 +188,4 @@ class ReplContext:
             path = Path(folder, "message.md")
             path.write_bytes(text.encode())
             run_editor(editor, path)
-            return self.inputs.text_of(str(path))
+            return self.inputs.read_text(str(path))

@@ -120,7 +120,7 @@ class Dialogue:
             ContextopsError: the answer is not complete; it is not part of the conversation.
         """
         self.last_question, self.is_answered = question, False
-        self.conversation.ask(question.content)
+        self.conversation.add_question(question.content)
         try:
             response = self._answer(question)
         except ContextopsError as error:
@@ -150,11 +150,11 @@ class Dialogue:
                 messages = [system, *(each for each in messages if each["role"] != "system")]
         if model is None:
             raise ConfigError("no model chosen", "", "choose with /model ID")
-        pieces = self.conversation.recorded(
+        pieces = self.conversation.record_answer(
             self._ask_model(messages, model, params),
             model,
-            when_whole=self.printer.end_answer,
-            part_wait=_PARTIAL_LOCK_TIMEOUT,
+            on_complete=self.printer.end_answer,
+            partial_lock_timeout=_PARTIAL_LOCK_TIMEOUT,
         )
         with self.printer.waiting(), closing(pieces):
             return self._render(pieces, self.printer)
@@ -162,7 +162,7 @@ class Dialogue:
     def retry(self) -> bool:
         """Ask the last question again, replacing its answer; return whether there was one."""
         if self.is_answered:
-            content = self.conversation.undo()
+            content = self.conversation.undo_turn()
             if content is None:
                 return False
             if self.last_question is None or self.last_question.content != content:
@@ -181,7 +181,7 @@ class Dialogue:
         if not self.is_answered:
             self.is_answered = True
             return "the last turn was not completed and is already undone"
-        content = self.conversation.undo()
+        content = self.conversation.undo_turn()
         if content is None:
             return "there is no turn to undo"
         return f"undone: {shorten(message_text({'content': content}))}"
@@ -192,8 +192,8 @@ class Dialogue:
 
     def save_pending(self) -> None:
         """Save what could not be saved before; raises the ``ContextopsError`` of another try."""
-        if self.conversation.has_unkept_turn:
-            self.conversation.keep()
+        if self.conversation.has_unsaved_turn:
+            self.conversation.save()
 
     def switch_to(self, conversation: Conversation) -> None:
         """Continue another conversation; an error of ``save_pending`` is raised after that."""

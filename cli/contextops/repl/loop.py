@@ -5,12 +5,19 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, TextIO
 
 from contextops import __version__
-from contextops.chat import jsonl_errors, parse_params, render_jsonl, render_text
+from contextops.chat import (
+    Params,
+    Temperature,
+    jsonl_errors,
+    parse_params,
+    render_jsonl,
+    render_text,
+)
 from contextops.config import state_folder
 from contextops.errors import OK, ContextopsError, InputError, SignalInterrupt, reason
 from contextops.flags import Flag
@@ -29,23 +36,12 @@ _HISTORY = "history"
 class ReplOptions:
     """The options of ``chat repl`` that are not settings and do not concern all output."""
 
-    temperature: Annotated[
-        float | None,
-        Flag("--temperature -t", "Sampling temperature.", "NUMBER", group="answer"),
-    ] = None
+    temperature: Temperature = None
     max_tokens: Annotated[
         int | None,
         Flag("--max-tokens", "Stop each answer after N tokens.", "N", group="answer", minimum=1),
     ] = None
-    params: Annotated[
-        list[str] | None,
-        Flag(
-            "--param",
-            "Set any other parameter of the API, e.g. top_p=0.9; repeatable.",
-            "NAME=VALUE",
-            group="answer",
-        ),
-    ] = None
+    params: Params = field(default_factory=list)
     usage: Annotated[
         bool,
         Flag("--usage", "Print token counts on stderr after each answer.", group="output"),
@@ -62,7 +58,7 @@ class ReplOptions:
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the API; raises ``UsageError`` for one that is set twice."""
         flags = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return parse_params(self.params or [], flags)
+        return parse_params(self.params, flags)
 
 
 def run_repl(

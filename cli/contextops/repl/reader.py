@@ -39,7 +39,7 @@ class PipedReader:
 
     def read(self, _prompt: str) -> str:
         """Return the next line; the prompt is not shown."""
-        return self._lines.next()
+        return self._lines.readline()
 
 
 class PlainReader:
@@ -55,9 +55,9 @@ class PlainReader:
         """Show the prompt on standard error and return the next message."""
         self._printer.prompt(prompt)
         try:
-            text = self._lines.next()
+            text = self._lines.readline()
             while text.endswith(_CONTINUATION):
-                text = f"{text.removesuffix(_CONTINUATION)}\n{self._lines.next()}"
+                text = f"{text.removesuffix(_CONTINUATION)}\n{self._lines.readline()}"
         except (EOFError, KeyboardInterrupt):
             self._printer.end_prompt()
             raise

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from contextops import strict_json
 from contextops.api import usage_line
-from contextops.chat import Conversation, frame_file, image_part, session_exists, session_path
+from contextops.chat import Conversation, frame_file, image_part
 from contextops.config import parse_parameter
 from contextops.errors import ConfigError, ContextopsError, UsageError
 from contextops.repl.arguments import (
@@ -130,10 +130,10 @@ def _models(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
 
 def _system(dialogue: Dialogue, _context: ReplContext, argument: str) -> None:
     if argument:
-        dialogue.conversation.instruct("" if argument in _EMPTY else argument)
+        dialogue.conversation.set_system("" if argument in _EMPTY else argument)
     dialogue.printer.info([f"system: {dialogue.conversation.system or 'none'}"])
     if argument:
-        dialogue.conversation.keep()
+        dialogue.conversation.save()
 
 
 def _param(dialogue: Dialogue, _context: ReplContext, argument: str) -> None:
@@ -158,7 +158,7 @@ def _param(dialogue: Dialogue, _context: ReplContext, argument: str) -> None:
 def _file(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
     if argument:
         path = parse_path(argument)
-        text = "".join(frame_file(path, context.inputs.text_of(path)))
+        text = "".join(frame_file(path, context.inputs.read_text(path)))
         dialogue.attachments.append(Attachment(path, text=text))
     _show_attachments(dialogue)
 
@@ -237,35 +237,35 @@ def _total_tokens(response: Mapping[str, object]) -> int:
 
 def _save(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
     name = require_name(argument, "/save")
-    path = session_path(name, context.folder)
-    if path != dialogue.conversation.path:
-        if session_exists(path):
+    session = context.sessions.session(name)
+    if session != dialogue.conversation.session:
+        if session.exists():
             remedy = f"use another name, or /load {name}"
             raise UsageError(f"session {name} already exists", "", remedy)
-        dialogue.conversation.keep_in(path)
-    dialogue.printer.info([f"saved from now on: {path}"])
+        dialogue.conversation.save_as(session)
+    dialogue.printer.info([f"saved from now on: {session.location}"])
 
 
 def _load(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
     name = require_name(argument, "/load")
-    path = session_path(name, context.folder)
-    if not session_exists(path):
+    session = context.sessions.session(name)
+    if not session.exists():
         near = did_you_mean(name, complete_session(context, "")) or "see /session"
-        raise ConfigError(f"no session {name}", f"there is no {path}", near)
-    dialogue.switch_to(Conversation(path=path))
+        raise ConfigError(f"no session {name}", f"{session.location} does not exist", near)
+    dialogue.switch_to(Conversation(session=session))
     dialogue.show_last_turns()
 
 
 def _session(dialogue: Dialogue, context: ReplContext, _argument: str) -> None:
-    path = dialogue.conversation.path
-    dialogue.printer.info([f"session: {path or 'none; save this one with /save NAME'}"])
+    location = dialogue.conversation.location
+    dialogue.printer.info([f"session: {location or 'none; save this one with /save NAME'}"])
     names = ", ".join(complete_session(context, ""))
     if names:
         dialogue.printer.info([f"saved sessions: {names}"])
 
 
 def _clear(dialogue: Dialogue, _context: ReplContext, _argument: str) -> None:
-    previous = dialogue.conversation.path
+    previous = dialogue.conversation.location
     dialogue.switch_to(Conversation(system=dialogue.conversation.system))
     rest = f"; {previous} is unchanged" if previous else ""
     dialogue.printer.info([f"started a new conversation{rest}"])
