@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from contextops.config import FLAGS, LOCAL_FLAG, LOCAL_PROFILE, SETTINGS, parse_duration
+from contextops.config import FLAGS, LOCAL_FLAG, LOCAL_PROFILE, SETTINGS
 from contextops.flags import Argument, Flag
 from contextops.output import COLORS, REPORT_FORMATS
 
@@ -255,44 +255,3 @@ def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise typer.BadParameter(f"{error}.") from None
 
     return read
-
-
-# --- as commands that have no options object declare them --------------------------------------
-
-
-def _report(value: str | None) -> str | None:
-    _require_one_of(REPORT_FORMATS, value)
-    return value
-
-
-AsReport = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="|".join(REPORT_FORMATS),
-        callback=_report,
-        help=REPORT.help,
-    ),
-]
-
-
-def _legacy_json(name: str) -> Any:
-    def store(ctx: typer.Context, value: bool) -> bool:
-        setattr(ctx.obj.display, name, getattr(ctx.obj.display, name) or value)
-        if ctx.obj.display.json and ctx.obj.display.json_lines:
-            raise typer.BadParameter("--json and --jsonl exclude each other.")
-        return value
-
-    return store
-
-
-AsJson = Annotated[bool, typer.Option("--json", help=JSON.help, callback=_legacy_json("json"))]
-AsJsonLines = Annotated[
-    bool, typer.Option("--jsonl", help=JSON_LINES.help, callback=_legacy_json("json_lines"))
-]
-
-
-def duration(text: str) -> float:
-    """Return the seconds of a flag that is a time."""
-    seconds: float = _parser(parse_duration)(text)
-    return seconds
