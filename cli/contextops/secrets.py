@@ -15,12 +15,12 @@ def mask(secret: str) -> str:
     return f"{HIDDEN}{secret[-_SHOWN_CHARACTERS:] if len(secret) >= _MIN_LENGTH_TO_SHOW else ''}"
 
 
-_SECRET_NAME = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
+_NAMES_OF_SECRETS = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
 
 
 def is_secret_name(name: str) -> bool:
     """Return whether a header or a setting of this name holds a secret."""
-    return bool(re.fullmatch(_SECRET_NAME, name, re.IGNORECASE))
+    return bool(re.fullmatch(_NAMES_OF_SECRETS, name, re.IGNORECASE))
 
 
 _KEY_SHAPE = r"""(?ix)

@@ -114,11 +114,15 @@ class Retrier:
         time.sleep(seconds)
 
     def _log_request(self, request: Request) -> None:
+        if self._detail is discard:
+            return
         self._detail(f"> {request.method} {request.url}")
         for name, value in request.headers.items():
             self._detail(f"> {name}: {masked_header(name, value)}")
 
     def _log_response(self, response: Response, deadlines: Deadlines) -> None:
+        if self._detail is discard:
+            return
         self._detail(f"< {response.status} after {deadlines.elapsed * 1000:.0f} ms")
         for name, value in response.headers.items():
             self._detail(f"< {name}: {masked_header(name, value)}")

@@ -6,7 +6,7 @@ own go to ``Context.flags``, by the name of their setting; those that say how to
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields
 from functools import partial
 from typing import Annotated, Any, cast, get_args, get_type_hints
@@ -21,87 +21,99 @@ from contextops.output import COLORS, REPORT_FORMATS
 # --- shared options ---------------------------------------------------------------------------
 
 
-def _set_flag(ctx: typer.Context, option: Any, value: Any) -> None:
+Store = Callable[[typer.Context, "SharedOption", Any], None]
+"""What is done with the typed value of a shared option."""
+
+
+class SharedOption(TyperOption):
+    """An option of many commands, whose value goes to the context and not to the command."""
+
+    def __init__(self, *decls: str, store: Store | None = None, **attributes: Any) -> None:
+        super().__init__(param_decls=list(decls), default=None, **attributes)
+        self.store = store or _set_flag
+
+
+def store_shared(ctx: typer.Context, options: Iterable[SharedOption]) -> None:
+    """Take the values of shared options out of the parameters, and store those that were typed."""
+    for option in options:
+        value = ctx.params.pop(str(option.name), None)
+        # What was not typed is None, an empty tuple or False; an empty text was typed.
+        if value or value == "":
+            option.store(ctx, option, value)
+
+
+def _set_flag(ctx: typer.Context, option: "SharedOption", value: Any) -> None:
     """Store a typed value under the name of its setting."""
-    if value not in (None, (), False):
-        ctx.obj.flags[option.name] = value
+    ctx.obj.flags[option.name] = value
 
 
-def _set_display(ctx: typer.Context, option: Any, value: Any) -> None:
+def _set_display(ctx: typer.Context, option: "SharedOption", value: Any) -> None:
     """Store a typed value that says how to print."""
-    if value not in (None, False):
-        setattr(ctx.obj.display, option.name, value)
+    setattr(ctx.obj.display, str(option.name), value)
 
 
-def _set_local(ctx: typer.Context, _option: Any, value: bool) -> None:
-    if value:
-        ctx.obj.flags["profile"] = LOCAL_PROFILE
+def _set_local(ctx: typer.Context, _option: "SharedOption", _value: bool) -> None:
+    ctx.obj.flags["profile"] = LOCAL_PROFILE
 
 
-def _set_table(ctx: typer.Context, option: Any, texts: tuple[str, ...] | None) -> None:
+def _set_table(ctx: typer.Context, option: "SharedOption", texts: tuple[str, ...]) -> None:
     """Store each NAME and VALUE of a repeated option in the table of its setting."""
-    for text in texts or ():
-        name, value = _parser(cast("Any", FLAGS[option.name].parse))(text)
+    parse = cast("Callable[[str], Any]", FLAGS[str(option.name)].parse)
+    for text in texts:
+        try:
+            name, value = parse(text)
+        except ValueError as error:
+            raise _invalid(ctx, option, f"{error}.") from None
         ctx.obj.flags.setdefault(option.name, {})[name] = value
 
 
-def _require_one_of(choices: Sequence[str], value: str | None) -> None:
-    if value is not None and value not in choices:
-        raise typer.BadParameter(f"choose from {', '.join(choices)}.")
-
-
-def _set_color(ctx: typer.Context, option: Any, value: str | None) -> None:
-    _require_one_of(COLORS, value)
+def _set_choice(ctx: typer.Context, option: "SharedOption", value: str) -> None:
+    choices = {"color": COLORS, "report": REPORT_FORMATS}[str(option.name)]
+    if value not in choices:
+        raise _invalid(ctx, option, f"choose from {', '.join(choices)}.")
     _set_display(ctx, option, value)
 
 
-def _set_report(ctx: typer.Context, option: Any, value: str | None) -> None:
-    _require_one_of(REPORT_FORMATS, value)
-    _set_display(ctx, option, value)
-
-
-def _set_json(ctx: typer.Context, option: Any, value: bool) -> None:
+def _set_json(ctx: typer.Context, option: "SharedOption", value: bool) -> None:
     _set_display(ctx, option, value)
     if ctx.obj.display.json and ctx.obj.display.json_lines:
-        raise typer.BadParameter("--json and --jsonl exclude each other.")
+        raise _invalid(ctx, option, "--json and --jsonl exclude each other.")
 
 
-def _option(*decls: str, store: Any = _set_flag, **attributes: Any) -> TyperOption:
-    return TyperOption(
-        param_decls=list(decls), callback=store, expose_value=False, default=None, **attributes
-    )
+def _invalid(ctx: typer.Context, option: "SharedOption", reason: str) -> typer.BadParameter:
+    return typer.BadParameter(reason, ctx=cast("Any", ctx), param=cast("Any", option))
 
 
-def _setting_option(name: str) -> TyperOption:
+def _setting_option(name: str) -> SharedOption:
     """Return the option of a setting, as ``contextops.config`` declares it."""
     flag = FLAGS[name]
     names = [*flag.names.split(), name]
     if flag.metavar is None:
-        return _option(*names, is_flag=True, help=flag.help)
+        return SharedOption(*names, is_flag=True, help=flag.help)
     if name in SETTINGS and SETTINGS[name].is_table:
         more: dict[str, Any] = {"multiple": True, "store": _set_table}
     else:
         more = {}
-    return _option(*names, type=str, metavar=flag.metavar, help=flag.help, **more)
+    return SharedOption(*names, type=str, metavar=flag.metavar, help=flag.help, **more)
 
 
 PROFILE = [
     _setting_option("profile"),
-    _option(LOCAL_FLAG.names, is_flag=True, store=_set_local, help=LOCAL_FLAG.help),
+    SharedOption(LOCAL_FLAG.names, is_flag=True, store=_set_local, help=LOCAL_FLAG.help),
 ]
 
 DISPLAY = [
-    _option(
+    SharedOption(
         "--color",
         type=str,
         metavar="WHEN",
-        store=_set_color,
+        store=_set_choice,
         help="Color on a terminal: auto, always or never.",
     ),
-    _option(
+    SharedOption(
         "--quiet", "-q", is_flag=True, store=_set_display, help="No notes on stderr, only errors."
     ),
-    _option(
+    SharedOption(
         "--verbose",
         "-v",
         is_flag=True,
@@ -114,30 +126,30 @@ CONNECTION = [_setting_option(name) for name, flag in FLAGS.items() if flag.grou
 
 SHARED = [*PROFILE, *CONNECTION, *DISPLAY]
 
-JSON = _option(
+JSON = SharedOption(
     "--json", is_flag=True, store=_set_json, help="Print one JSON document; errors are JSON too."
 )
-JSON_LINES = _option(
+JSON_LINES = SharedOption(
     "--jsonl", "json_lines", is_flag=True, store=_set_json, help="Print one JSON object a line."
 )
-REPORT = _option(
+REPORT = SharedOption(
     "--format",
     "report",
     type=str,
     metavar="|".join(REPORT_FORMATS),
-    store=_set_report,
+    store=_set_choice,
     help="Write a JUnit XML file that CI servers display, or annotations for GitHub Actions.",
 )
-PLAIN = _option(
+PLAIN = SharedOption(
     "--plain", is_flag=True, store=_set_display, help="Do not render Markdown on a terminal."
 )
-RAW = _option(
+RAW = SharedOption(
     "--raw",
     is_flag=True,
     store=_set_display,
     help="Print the text unchanged on a terminal, control characters included.",
 )
-REASONING = _option(
+REASONING = SharedOption(
     "--reasoning", is_flag=True, store=_set_display, help="Print reasoning text on stderr."
 )
 
@@ -154,7 +166,7 @@ def command(
     name: str,
     kind: type[TyperCommand],
     *,
-    flags: Sequence[TyperOption] = (),
+    flags: Sequence[SharedOption] = (),
     context_settings: dict[str, Any] | None = None,
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Register ``run(context, options)`` as a command of ``app``; its docstring is the help.
@@ -186,7 +198,7 @@ def command(
     return register
 
 
-def _with_flags(kind: Any, flags: Sequence[TyperOption]) -> type[TyperCommand]:
+def _with_flags(kind: Any, flags: Sequence[SharedOption]) -> type[TyperCommand]:
     """Return what makes a command of a kind with these flags: Typer only calls it."""
     return cast("type[TyperCommand]", partial(kind, flags=flags))
 
@@ -241,7 +253,8 @@ def _checking(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
         return None
 
     def check(value: Any) -> Any:
-        _require_one_of(choices, value)
+        if value is not None and value not in choices:
+            raise typer.BadParameter(f"choose from {', '.join(choices)}.")
         return value
 
     return check

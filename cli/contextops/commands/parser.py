@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from contextops.commands.options import DISPLAY, PRINTING, PROFILE, SHARED
+from contextops.commands.options import (
+    DISPLAY,
+    PRINTING,
+    PROFILE,
+    SHARED,
+    SharedOption,
+    store_shared,
+)
 
 
 def _show_help(ctx: Any, _option: Any, value: bool) -> None:
@@ -29,9 +36,15 @@ class Command(TyperCommand):
     shared_title = "Options of every command"
 
     def __init__(
-        self, *args: Any, params: Any = None, flags: Sequence[TyperOption] = (), **attributes: Any
+        self, *args: Any, params: Any = None, flags: Sequence[SharedOption] = (), **attributes: Any
     ) -> None:
         super().__init__(*args, params=_ordered(params or [], flags, self.shared), **attributes)
+        self._stored = [*flags, *self.shared]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Store the shared options in the context, and run the command."""
+        store_shared(ctx, self._stored)
+        return super().invoke(ctx)
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """Return the option that prints the help."""
@@ -58,7 +71,7 @@ class OnlineCommand(Command):
 class Group(TyperGroup):
     """A group of commands, which prints its help when no command is named."""
 
-    shown: ClassVar[Sequence[TyperOption]] = ()
+    shown: ClassVar[Sequence[SharedOption]] = ()
 
     def __init__(self, *args: Any, params: Any = None, **attributes: Any) -> None:
         super().__init__(*args, params=[*(params or []), *SHARED], **attributes)
@@ -68,7 +81,8 @@ class Group(TyperGroup):
         return _with_our_help(super().get_help_option(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """Print the help when no command is named."""
+        """Store the shared options; print the help when no command is named."""
+        store_shared(ctx, SHARED)
         if not ctx._protected_args:  # noqa: SLF001 - where Typer stores the command's name
             _show_help(ctx, None, value=True)
         return super().invoke(ctx)
@@ -97,7 +111,7 @@ def alone() -> typer.Typer:
 
 
 def _ordered(
-    own: Sequence[Any], flags: Sequence[TyperOption], shared: Sequence[TyperOption]
+    own: Sequence[Any], flags: Sequence[SharedOption], shared: Sequence[SharedOption]
 ) -> list[Any]:
     """Return a command's parameters as its help lists them: what to ask, then how to print."""
     display = [flag for flag in flags if flag in PRINTING]
