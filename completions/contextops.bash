@@ -60,8 +60,8 @@ _contextops_takes() {
         ;;
     'models check')
         options="$every $connection
-            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh
-            --format=junit|github --json"
+            --probe --max-latency=TEXT --jobs=TEXT -j=TEXT --wait=TEXT --refresh --json
+            --format=junit|github"
         arguments='MODEL...'
         ;;
     'session')
@@ -87,7 +87,7 @@ _contextops_takes() {
         ;;
     'config check')
         options="$every $connection
-            --format=junit|github --json"
+            --json --format=junit|github"
         ;;
     'config set')
         options="$every"
@@ -133,7 +133,7 @@ _contextops_takes() {
         ;;
     'help')
         options="$every"
-        arguments='exit-codes|environment...'
+        arguments='environment|exit-codes...'
         ;;
     *) return 1 ;;
     esac

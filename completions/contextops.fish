@@ -302,7 +302,7 @@ complete -c contextops -n "__contextops_in ''" -a config -d 'Show and change the
 complete -c contextops -n "__contextops_in ''" -a api -d 'Call any endpoint of the server'
 complete -c contextops -n "__contextops_in ''" -a serve -d 'Run the demo model as a local server, until Ctrl-C'
 complete -c contextops -n "__contextops_in ''" -a completion -d 'Print the completion script of a shell'
-complete -c contextops -n "__contextops_in ''" -a help -d 'Explain exit-codes, the environment, or a command'
+complete -c contextops -n "__contextops_in ''" -a help -d 'Explain a topic or a command'
 complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the version'
 
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
@@ -353,7 +353,7 @@ complete -c contextops -n "__contextops_in 'chat repl'" -l fail-fast -d 'Not at 
 complete -c contextops -n "__contextops_in 'chat repl'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'
-complete -c contextops -n "__contextops_in models" -a check -d 'Tell whether models are there, and whether they answer'
+complete -c contextops -n "__contextops_in models" -a check -d 'Check whether models are offered, and with --probe whether they answer'
 
 complete -c contextops -n "__contextops_in 'models list' 1+" -f -a '(__contextops_models)'
 complete -c contextops -n "__contextops_in 'models list'" -l refresh -d 'Ask the providers again first'
@@ -361,13 +361,13 @@ complete -c contextops -n "__contextops_in 'models list'" -l json -d 'Print one 
 complete -c contextops -n "__contextops_in 'models list'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in 'models check' 1+" -f -a '(__contextops_models)'
-complete -c contextops -n "__contextops_in 'models check'" -l probe -d 'Have each of them say a word: a list can lie'
-complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f -d 'With --probe: what takes longer for its word fails, with 28'
-complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe so many at a time'
-complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Ask again until it is so, at most for so long; a refused key ends it'
-complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Have the server ask its providers again first'
-complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
+complete -c contextops -n "__contextops_in 'models check'" -l probe -d 'Ask each model for one token; being listed does not prove it works'
+complete -c contextops -n "__contextops_in 'models check'" -l max-latency -r -f -d 'With --probe: slower models fail with status 28'
+complete -c contextops -n "__contextops_in 'models check'" -l jobs -s j -r -f -d 'Probe N models at a time'
+complete -c contextops -n "__contextops_in 'models check'" -l wait -r -f -d 'Poll until all pass, for at most DURATION; a refused key ends it'
+complete -c contextops -n "__contextops_in 'models check'" -l refresh -d 'Ask the providers again first'
 complete -c contextops -n "__contextops_in 'models check'" -l json -d 'Print one JSON document; errors are JSON too'
+complete -c contextops -n "__contextops_in 'models check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 
 complete -c contextops -n "__contextops_in session" -a list -d 'List the conversations'
 complete -c contextops -n "__contextops_in session" -a show -d 'Print a conversation'
@@ -380,7 +380,7 @@ complete -c contextops -n "__contextops_in 'session show'" -l json -d 'Print one
 
 complete -c contextops -n "__contextops_in 'session rm' 1+" -f -a '(__contextops_sessions)'
 
-complete -c contextops -n "__contextops_in config" -a check -d 'Find out why it does not work: the file, the way to the server, the key, the models'
+complete -c contextops -n "__contextops_in config" -a check -d 'Diagnose the setup: the config file, the connection, the key and the models'
 complete -c contextops -n "__contextops_in config" -a set -d 'Store settings'
 complete -c contextops -n "__contextops_in config" -a get -d 'Print the value in force'
 complete -c contextops -n "__contextops_in config" -a list -d 'List the values in force, and the templates'
@@ -389,8 +389,8 @@ complete -c contextops -n "__contextops_in config" -a use -d 'Make a profile the
 complete -c contextops -n "__contextops_in config" -a path -d 'Print the path of the config file, whether it exists or not'
 complete -c contextops -n "__contextops_in config" -a edit -d 'Open the config file in an editor, and check it afterwards'
 
-complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 complete -c contextops -n "__contextops_in 'config check'" -l json -d 'Print one JSON document; errors are JSON too'
+complete -c contextops -n "__contextops_in 'config check'" -l format -r -f -a 'junit github' -d 'Write a JUnit XML file that CI servers display, or annotations for GitHub Actions'
 
 complete -c contextops -n "__contextops_in 'config set' 1+" -f -a '(__contextops_setting)'
 
@@ -410,12 +410,12 @@ complete -c contextops -n "__contextops_in api" -l data -s d -r -f -a '(__contex
 complete -c contextops -n "__contextops_in api" -l form -s F -r -f -a '(__contextops_form)' -d 'Upload a file, or send a field as NAME=VALUE; may be given again'
 complete -c contextops -n "__contextops_in api" -l include -s i -d 'Print the response\'s status and headers before its body'
 
-complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Address to listen on; 0.0.0.0 means all networks'
+complete -c contextops -n "__contextops_in serve" -l host -r -f -d 'Address to listen on; 0.0.0.0 means all interfaces'
 complete -c contextops -n "__contextops_in serve" -l port -r -f -d 'Port to listen on; 0 picks a free one'
 complete -c contextops -n "__contextops_in serve" -l model-file -r -F -d 'GGUF file to use instead of the demo model [CONTEXTOPS_LOCAL_MODEL]'
 
 complete -c contextops -n "__contextops_in completion 1" -f -a 'bash zsh fish'
 complete -c contextops -n "__contextops_in completion" -l names -d 'Only write the list of names that the script offers'
 
-complete -c contextops -n "__contextops_in help 1+" -f -a 'exit-codes environment'
+complete -c contextops -n "__contextops_in help 1+" -f -a 'environment exit-codes'
 # --- generated: end ---

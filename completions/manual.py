@@ -19,7 +19,7 @@ import typer
 
 from contextops import __version__
 from contextops.app import app
-from contextops.commands.help import EXIT_CODES
+from contextops.commands.help import EXIT_CODES, read_topic
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
 from contextops.config import environment_variables
 
@@ -35,15 +35,6 @@ command in the body of a while loop needs --no-stdin, or it reads the loop's lis
 
 On a terminal, Markdown is rendered, and control characters in a model's text are made visible.
 In a pipe, the text is what the model sent, byte for byte, with one final newline.
-"""
-_SETTINGS = """
-Flags take precedence over environment variables, which take precedence over the config file. Each
-setting has a variable below; in the file, and for 'contextops config set', its name is that of the
-variable in lower case, without CONTEXTOPS_. With --profile, the values of that profile also take
-precedence over environment variables.
-
-A duration is written 2, 500ms, 90s, 5m or 1h30m, and 0 is no limit; a size is a number of bytes,
-or a number with K, M or G.
 """
 _FILES = (
     ("~/.config/contextops/config.toml", "profiles, templates and the default profile"),
@@ -87,17 +78,24 @@ def page() -> Iterator[str]:
     yield ".SS Of commands that reach a server"
     yield from _params(CONNECTION, ctx)
     yield ".SH ENVIRONMENT"
-    yield from _prose(_SETTINGS)
+    yield from _topic("environment")
     yield from _list(environment_variables())
     yield ".SH FILES"
     yield from _list(_FILES)
     yield ".PP"
     yield from _prose(_AFTER_FILES)
     yield ".SH EXIT STATUS"
+    yield from _topic("exit-codes")
     yield from _list((status, f"{code}: {when}") for status, code, when in EXIT_CODES[:-1])
     yield from _list((statuses, when) for statuses, _, when in EXIT_CODES[-1:])
     yield ".SH EXAMPLES"
     yield from _examples([(root, ctx), *commands])
+
+
+def _topic(name: str) -> Iterator[str]:
+    """Yield the text of a help topic, without its table."""
+    _title, text = read_topic(name)
+    yield from _prose("\n\n".join(each for each in text.split("\n\n") if each[0] != "{"))
 
 
 def _executable_commands(command: Any, ctx: Any) -> Iterator[tuple[Any, Any]]:

@@ -67,11 +67,15 @@ def test_wheel_has_the_package_and_nothing_else(wheel):
     modules = {
         f"contextops/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*.py")
     }
+    topics = {
+        f"contextops/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.glob("help/*.md")
+    }
+    assert topics
     scripts = {f"contextops/completions/{name}" for name in SHARED.values()}
     other_files = {
         name for name in wheel if not re.match(r"contextops_cli-[^/]+\.(dist-info|data)/", name)
     }
-    assert other_files == modules | scripts - {"contextops/completions/contextops.1"}
+    assert other_files == modules | topics | scripts - {"contextops/completions/contextops.1"}
 
 
 def test_sdist_builds_the_same_wheel(wheel, sources, tmp_path):

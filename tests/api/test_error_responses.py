@@ -1,4 +1,4 @@
-"""What a server means when it does not answer: its words, and the status they stand for."""
+"""Error responses: the server's message, and the exit status that each stands for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from contextops.api.error_responses import (
 from json_values import values
 from shapes import compact
 
-WHERE = "http://localhost:3000/api/chat/completions"
+URL = "http://localhost:3000/api/chat/completions"
 
 
 def shapes(text: str) -> dict[str, bytes]:
-    """Say a text in each of the shapes that errors come in."""
+    """Return a text in each of the shapes that errors come in."""
     bodies = {
         "detail": {"detail": text},
         "details": {"detail": [{"type": "x", "loc": ["body", 0], "msg": text, "input": "secret"}]},
@@ -43,42 +43,42 @@ def shapes(text: str) -> dict[str, bytes]:
     }
 
 
-def refused(status: int, body: bytes = b"", **headers: str) -> Any:
+def error_for(status: int, body: bytes = b"", **headers: str) -> Any:
     return error_from_response(
-        status, {name.replace("_", "-"): v for name, v in headers.items()}, body, WHERE
+        status, {name.replace("_", "-"): v for name, v in headers.items()}, body, URL
     )
 
 
-# Its words --------------------------------------------------------------------------------------
+# The server's message ---------------------------------------------------------------------------
 
 
-def test_the_servers_own_words_are_told():
+def test_error_has_the_servers_message():
     for body in shapes("no such luck, sorry").values():
         assert server_message(body).endswith("no such luck, sorry")
-        told = refused(400, body)
-        assert "no such luck, sorry" in told.message
-        assert "{" not in told.message
+        error = error_for(400, body)
+        assert "no such luck, sorry" in error.message
+        assert "{" not in error.message
 
 
-def test_they_are_cut_at_500_characters():
+def test_server_message_is_at_most_500_characters():
     for body in shapes("ü" * 600).values():
         assert "ü" * 480 in server_message(body)
         assert server_message(body).count("ü") <= 500
-        assert refused(503, body).message.count("ü") <= 500
+        assert error_for(503, body).message.count("ü") <= 500
 
 
-def test_they_stand_on_one_line():
+def test_server_message_is_one_line():
     for body in shapes("one\r\ntwo\tthree").values():
         assert server_message(body).endswith("one two three")
 
 
-def test_a_complaint_does_not_repeat_the_prompt():
+def test_validation_message_does_not_repeat_the_prompt():
     body = shapes("Input should be a valid dictionary")["details"]
     assert server_message(body) == "body.0: Input should be a valid dictionary"
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "error"),
     [
         (b"", ""),
         (b"\xef\xbb\xbf" + b'{"detail": "x"}', "x"),
@@ -94,23 +94,23 @@ def test_a_complaint_does_not_repeat_the_prompt():
         (b"<html>no title</html>", "<html>no title</html>"),
     ],
 )
-def test_other_bodies_are_told_as_they_are(body: bytes, told: str):
-    assert server_message(body) == told
+def test_server_message_of_other_bodies_is_their_text(body: bytes, error: str):
+    assert server_message(body) == error
 
 
-def test_who_says_nothing_is_said_to():
-    assert "no reason" in refused(500).message
+def test_empty_body_is_reported_as_no_reason():
+    assert "no reason" in error_for(500).message
 
 
 @pytest.mark.parametrize("unit", [b"<title>", b"<title ", b"<h1>x</", b'{"error":', b"[", b"<"])
-def test_a_hostile_page_costs_no_time(unit: bytes):
+def test_hostile_page_takes_less_than_a_second(unit: bytes):
     start = time.process_time()
     server_message(b"<" + unit * (65536 // len(unit)))
     server_message(unit * (65536 // len(unit)))
     assert time.process_time() - start < 1
 
 
-# What they stand for ----------------------------------------------------------------------------
+# Statuses ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -124,31 +124,31 @@ def test_a_hostile_page_costs_no_time(unit: bytes):
         ((429,), 29),
     ],
 )
-def test_each_status_has_one(statuses: tuple[int, ...], exit_status: int):
+def test_http_status_maps_to_exit_status(statuses: tuple[int, ...], exit_status: int):
     for status, body in itertools.product(statuses, shapes("something").values()):
-        told = refused(status, body)
-        assert told.status == exit_status
-        assert str(status) in told.message or status in (407, 429)
+        error = error_for(status, body)
+        assert error.status == exit_status
+        assert str(status) in error.message or status in (407, 429)
         if status >= 400:
-            assert "something" in told.message
+            assert "something" in error.message
 
 
-def test_a_redirect_names_where_to():
-    told = refused(307, location="https://elsewhere.example/")
-    assert "https://elsewhere.example/" in told.message
-    assert "base_url" in told.remedy
+def test_redirect_error_names_the_target():
+    error = error_for(307, location="https://elsewhere.example/")
+    assert "https://elsewhere.example/" in error.message
+    assert "base_url" in error.remedy
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_an_unknown_path_names_the_address(status: int):
-    told = refused(status, b'{"detail": "Not Found"}')
-    assert WHERE in told.message
-    assert "base_url" in told.remedy
+def test_unknown_path_error_names_the_url(status: int):
+    error = error_for(status, b'{"detail": "Not Found"}')
+    assert URL in error.message
+    assert "base_url" in error.remedy
 
 
-def test_how_long_to_wait_is_kept():
-    assert refused(429, retry_after="7").retry_after == 7
-    assert refused(429, retry_after="soon").retry_after is None
+def test_rate_limit_error_has_retry_after():
+    assert error_for(429, retry_after="7").retry_after == 7
+    assert error_for(429, retry_after="soon").retry_after is None
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_how_long_to_wait_is_kept():
     ],
 )
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_model_that_is_not_there_is_its_own_status(status: int, text: str):
+def test_missing_model_is_status_5(status: int, text: str):
     for body in shapes(text).values():
-        assert refused(status, body).status == 5
+        assert error_for(status, body).status == 5
 
 
 @pytest.mark.parametrize(
@@ -180,21 +180,21 @@ def test_a_model_that_is_not_there_is_its_own_status(status: int, text: str):
         "upstream says 400",
     ],
 )
-def test_other_words_are_not_about_a_missing_model(text: str):
-    assert refused(400, shapes(text)["provider"]).status == 22
-    assert refused(404, shapes(text)["detail"]).status == 8
+def test_other_messages_are_not_a_missing_model(text: str):
+    assert error_for(400, shapes(text)["provider"]).status == 22
+    assert error_for(404, shapes(text)["detail"]).status == 8
 
 
-def test_a_missing_model_is_not_found_behind_other_statuses():
-    assert refused(500, shapes("Model not found")["detail"]).status == 50
-    assert refused(422, shapes("Model not found")["detail"]).status == 22
+def test_missing_model_is_recognized_in_400_and_404_only():
+    assert error_for(500, shapes("Model not found")["detail"]).status == 50
+    assert error_for(422, shapes("Model not found")["detail"]).status == 22
 
 
-def test_keys_that_are_switched_off_have_a_remedy_of_their_own():
-    told = refused(403, b'{"detail": "Use of API key is not enabled in the environment."}')
-    assert told.status == 4
-    assert "administrator" in told.remedy
-    assert "ENABLE_API_KEYS" in told.remedy
+def test_disabled_api_keys_have_their_own_remedy():
+    error = error_for(403, b'{"detail": "Use of API key is not enabled in the environment."}')
+    assert error.status == 4
+    assert "administrator" in error.remedy
+    assert "ENABLE_API_KEYS" in error.remedy
 
 
 @pytest.mark.parametrize(
@@ -204,25 +204,25 @@ def test_keys_that_are_switched_off_have_a_remedy_of_their_own():
         "Client sent an HTTP request to an HTTPS server.",
     ],
 )
-def test_plain_http_on_a_tls_port_has_https_as_its_remedy(text: str):
-    told = refused(400, shapes(text)["html"])
-    assert told.status == 22
-    assert "https://" in told.remedy
+def test_plain_http_on_tls_port_suggests_https(text: str):
+    error = error_for(400, shapes(text)["html"])
+    assert error.status == 22
+    assert "https://" in error.remedy
 
 
-# Whose key it is --------------------------------------------------------------------------------
+# Whose key is rejected --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", ["provider", "pipe", "plain error"])
-def test_a_providers_401_is_to_be_cleared_up(shape: str):
-    told = refused(401, shapes("bad key")[shape])
-    assert isinstance(told, AmbiguousAuthError)
-    assert told.status == 4
-    providers = told.as_provider_error()
-    assert providers.status == 50
-    assert "provider" in providers.what
-    assert "bad key" in providers.message
-    assert "administrator" in providers.remedy
+def test_401_in_provider_shape_is_ambiguous(shape: str):
+    error = error_for(401, shapes("bad key")[shape])
+    assert isinstance(error, AmbiguousAuthError)
+    assert error.status == 4
+    provider_error = error.as_provider_error()
+    assert provider_error.status == 50
+    assert "provider" in provider_error.what
+    assert "bad key" in provider_error.message
+    assert "administrator" in provider_error.remedy
 
 
 @pytest.mark.parametrize(
@@ -235,15 +235,15 @@ def test_a_providers_401_is_to_be_cleared_up(shape: str):
         (403, shapes("x")["provider"]),
     ],
 )
-def test_others_are_the_servers_own(status: int, body: bytes):
-    told = refused(status, body)
-    assert told.status == 4
-    assert not isinstance(told, AmbiguousAuthError)
-    assert "key" in told.remedy
+def test_401_in_other_shapes_is_about_the_callers_key(status: int, body: bytes):
+    error = error_for(status, body)
+    assert error.status == 4
+    assert not isinstance(error, AmbiguousAuthError)
+    assert "key" in error.remedy
 
 
 @pytest.mark.parametrize(
-    ("text", "meant", "exit_status"),
+    ("text", "effective", "exit_status"),
     [
         *(("429: slow down", 429, 29), ("500: Server Connection Error", 500, 50)),
         *(("503: busy", 503, 50), ("400: bad", 400, 22), ("413: big", 413, 22)),
@@ -252,18 +252,18 @@ def test_others_are_the_servers_own(status: int, body: bytes):
         *(("999: x", 400, 22), ("4290: x", 400, 22), ("at 429: x", 400, 22), ("429", 400, 22)),
     ],
 )
-def test_a_folded_status_is_unfolded(text: str, meant: int, exit_status: int):
+def test_status_in_the_text_of_a_400_is_effective(text: str, effective: int, exit_status: int):
     body = shapes(text)["detail"]
-    assert effective_status(400, body) == meant
-    assert refused(400, body).status == exit_status
+    assert effective_status(400, body) == effective
+    assert error_for(400, body).status == exit_status
 
 
 @pytest.mark.parametrize("status", [401, 404, 422, 500, 503])
-def test_only_a_400_folds(status: int):
+def test_status_in_other_texts_is_ignored(status: int):
     assert effective_status(status, shapes("429: x")["detail"]) == status
 
 
-# What came as a success -------------------------------------------------------------------------
+# Documents that came as a success ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -283,24 +283,24 @@ def test_only_a_400_folds(status: int):
         (1.5, 8, "1.5"),
     ],
 )
-def test_what_is_no_answer_has_a_status_too(document: Any, exit_status: int, word: str):
-    told = error_in_document(document)
-    assert told.status == exit_status
-    assert word in told.message
-    assert told.http_status == 200
+def test_document_that_is_not_a_completion_is_an_error(document: Any, exit_status: int, word: str):
+    error = error_in_document(document)
+    assert error.status == exit_status
+    assert word in error.message
+    assert error.http_status == 200
 
 
-def test_a_web_page_and_what_is_no_json_name_the_address():
-    for told in (
-        error_responses.web_page_error(WHERE),
-        error_responses.not_json_error(WHERE, "why"),
+def test_web_page_and_not_json_errors_name_the_url():
+    for error in (
+        error_responses.web_page_error(URL),
+        error_responses.not_json_error(URL, "why"),
     ):
-        assert told.status == 8
-        assert WHERE in told.message
-        assert "base_url" in told.remedy
+        assert error.status == 8
+        assert URL in error.message
+        assert "base_url" in error.remedy
 
 
-# Whatever comes ---------------------------------------------------------------------------------
+# Any input --------------------------------------------------------------------------------------
 
 ERRORS = values(
     *("error", "detail", "message", "code", "type", "loc", "msg", "input", "task_ids", "choices"),
@@ -319,17 +319,19 @@ FIELDS = st.dictionaries(st.sampled_from(["location", "retry-after"]), st.text(m
 @example(401, {}, b'{"error": "x"}')
 @example(400, {}, b'{"error": "401: x"}')
 @example(302, {"location": "http://there.example/" + "x" * 5000}, b"")
-def test_any_refusal_is_a_failure_of_ours(status: int, headers: dict[str, str], body: bytes):
-    told = error_from_response(status, headers, body, WHERE)
-    assert told.status in (4, 5, 7, 8, 22, 29, 50)
-    assert len(told.message) < 1000
-    if isinstance(told, AmbiguousAuthError):
-        assert told.as_provider_error().status == 50
+def test_any_error_response_is_a_contextops_error(
+    status: int, headers: dict[str, str], body: bytes
+):
+    error = error_from_response(status, headers, body, URL)
+    assert error.status in (4, 5, 7, 8, 22, 29, 50)
+    assert len(error.message) < 1000
+    if isinstance(error, AmbiguousAuthError):
+        assert error.as_provider_error().status == 50
 
 
 @given(ERRORS)
 @settings(max_examples=50)
-def test_any_document_is_a_failure_of_ours(document: Any):
-    told = error_in_document(document)
-    assert told.status in (8, 22, 50)
-    assert len(told.message) < 1000
+def test_any_document_is_a_contextops_error(document: Any):
+    error = error_in_document(document)
+    assert error.status in (8, 22, 50)
+    assert len(error.message) < 1000

@@ -1,4 +1,4 @@
-"""The parser of server-sent events against the standard, however the bytes are cut."""
+"""The parser of server-sent events against the standard, wherever the stream is split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sse_vectors import VECTORS, Vector
 
 PLENTY = 1 << 20
 
-# Streams of what matters to the parser, so that random ones are not all comments and junk.
+# Parts that matter to the parser, so that random streams are not all comments and junk.
 PIECES = st.lists(
     st.sampled_from(
         [
@@ -41,49 +41,49 @@ def parse(blocks: Iterable[bytes], *, max_event: int = PLENTY) -> list[tuple[str
     return [(event.type, event.data) for event in [*events, *parser.close()]]
 
 
-def cut(stream: bytes, places: Sequence[int]) -> list[bytes]:
+def split(stream: bytes, places: Sequence[int]) -> list[bytes]:
     edges = [0, *sorted(places), len(stream)]
     return [stream[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def bytewise(stream: bytes) -> list[bytes]:
-    return cut(stream, range(len(stream) + 1))
+    return split(stream, range(len(stream) + 1))
 
 
 def each_vector(test: Callable[..., None]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)(test)
 
 
-def test_vectors_have_names_of_their_own():
+def test_vector_names_are_unique():
     assert len({vector.name for vector in VECTORS}) == len(VECTORS)
 
 
 @each_vector
-def test_whole(vector: Vector):
+def test_vector_in_one_block(vector: Vector):
     assert parse([vector.stream]) == vector.all_events
 
 
 @each_vector
-def test_byte_by_byte(vector: Vector):
+def test_vector_byte_by_byte(vector: Vector):
     assert parse(bytewise(vector.stream)) == vector.all_events
 
 
 @each_vector
-def test_cut_at_every_place(vector: Vector):
+def test_vector_split_at_every_position(vector: Vector):
     for place in range(len(vector.stream) + 1):
-        assert parse(cut(vector.stream, [place])) == vector.all_events
+        assert parse(split(vector.stream, [place])) == vector.all_events
 
 
 @each_vector
-def test_cut_at_random(vector: Vector):
-    chance = random.Random(vector.name)  # noqa: S311  a seed for every row
+def test_vector_split_at_random_positions(vector: Vector):
+    chance = random.Random(vector.name)  # noqa: S311  a seed for each vector
     for _ in range(30):
         places = [chance.randint(0, len(vector.stream)) for _ in range(chance.randint(1, 12))]
-        assert parse(cut(vector.stream, places)) == vector.all_events, places
+        assert parse(split(vector.stream, places)) == vector.all_events, places
 
 
 @each_vector
-def test_an_ended_event_does_not_wait(vector: Vector):
+def test_ended_event_is_yielded_at_once(vector: Vector):
     parser = Parser(PLENTY)
     events = list(parser.feed(vector.stream))
     assert [(event.type, event.data) for event in events] == list(vector.events)
@@ -92,7 +92,7 @@ def test_an_ended_event_does_not_wait(vector: Vector):
 @pytest.mark.parametrize(
     "vector", [vector for vector in VECTORS if vector.httpx_sse], ids=lambda vector: vector.name
 )
-def test_httpx_sse_agrees(vector: Vector):
+def test_httpx_sse_parses_vector_alike(vector: Vector):
     headers = {"content-type": "text/event-stream; charset=utf-8"}
     response = httpx.Response(200, headers=headers, content=vector.stream)
     events = [(event.event, event.data) for event in httpx_sse.EventSource(response).iter_sse()]
@@ -100,15 +100,15 @@ def test_httpx_sse_agrees(vector: Vector):
 
 
 @given(STREAMS, st.data())
-def test_events_are_the_same_however_cut(stream: bytes, data: st.DataObject):
+def test_events_do_not_depend_on_block_boundaries(stream: bytes, data: st.DataObject):
     places = data.draw(st.lists(st.integers(0, len(stream)), max_size=20))
-    whole = parse([stream])
-    assert parse(cut(stream, places)) == whole
-    assert parse(bytewise(stream)) == whole
+    in_one_block = parse([stream])
+    assert parse(split(stream, places)) == in_one_block
+    assert parse(bytewise(stream)) == in_one_block
 
 
 @given(st.lists(st.tuples(st.sampled_from(["message", "ping", "é"]), st.text(max_size=20))))
-def test_what_is_written_is_read(events: list[tuple[str, str]]):
+def test_written_events_are_parsed_back(events: list[tuple[str, str]]):
     events = [(kind, data.replace("\r", "\n")) for kind, data in events]
     written = "".join(
         f"event: {kind}\n" + "".join(f"data: {line}\n" for line in data.split("\n")) + "\n"
@@ -118,10 +118,10 @@ def test_what_is_written_is_read(events: list[tuple[str, str]]):
 
 
 @given(STREAMS, st.integers(1, 64), st.data())
-def test_a_limit_never_fails_in_another_way(stream: bytes, limit: int, data: st.DataObject):
+def test_limit_changes_nothing_but_too_large_error(stream: bytes, limit: int, data: st.DataObject):
     places = data.draw(st.lists(st.integers(0, len(stream)), max_size=20))
     try:
-        events = parse(cut(stream, places), max_event=limit)
+        events = parse(split(stream, places), max_event=limit)
     except TooLargeError:
         return
     assert events == parse([stream])
@@ -144,10 +144,10 @@ def pieces(block: bytes, size: int) -> list[bytes]:
     ],
     ids=["line", "open line", "lines", "open lines", "after others", "type"],
 )
-def test_an_event_beyond_the_limit_is_refused(stream: bytes, size: int):
-    with pytest.raises(TooLargeError) as refused:
+def test_event_beyond_max_event_raises(stream: bytes, size: int):
+    with pytest.raises(TooLargeError) as raised:
         parse(pieces(stream, size), max_event=1000)
-    assert refused.value.status == 63
+    assert raised.value.status == 63
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 100_000])
@@ -165,12 +165,12 @@ def test_an_event_beyond_the_limit_is_refused(stream: bytes, size: int):
     ],
     ids=["line", "open line", "many", "pings", "comments", "retries", "empty lines", "types"],
 )
-def test_what_is_within_the_limit_passes(stream: bytes, events: int, size: int):
+def test_events_within_max_event_are_parsed(stream: bytes, events: int, size: int):
     assert len(parse(pieces(stream, size), max_event=1000)) == events
 
 
 @pytest.mark.parametrize("start", [b"data: ", b": ", b"x", b"event: ", b"data: x\ndata: "])
-def test_a_line_without_end_takes_no_more_memory_than_the_limit(start: bytes):
+def test_endless_line_takes_no_more_memory_than_max_event(start: bytes):
     parser = Parser(100_000)
     list(parser.feed(start))
     block = b"x" * 10_000
@@ -208,6 +208,6 @@ def seconds(stream: bytes, size: int) -> float:
     ],
     ids=["one line", "one event", "one block", "one block, one event", "crlf", "comments"],
 )
-def test_time_is_linear(unit: bytes, count: int, size: int):
-    # Four times as much takes 4 times as long where it is linear, and 16 where it is not.
+def test_parsing_time_is_linear(unit: bytes, count: int, size: int):
+    # Four times the input takes 4 times as long if time is linear, and 16 times if it is quadratic.
     assert seconds(b"data: " + unit * 4 * count, size) < 9 * seconds(b"data: " + unit * count, size)

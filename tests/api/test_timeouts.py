@@ -1,4 +1,4 @@
-"""Which limit in time runs out next, by a clock that the test turns."""
+"""Which time limit is reached next, on a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextops.api.timeouts import Deadlines
 
 
 class Clock:
-    """A clock that stands still until it is turned."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -42,7 +42,7 @@ def sent(timer: Deadlines) -> Deadlines:
     return timer
 
 
-def test_zero_is_no_limit(deadlines, clock):
+def test_zero_means_no_limit(deadlines, clock):
     timer = deadlines()
     for step in (timer.begin, timer.connected, timer.sent, timer.token):
         step()
@@ -51,7 +51,7 @@ def test_zero_is_no_limit(deadlines, clock):
     assert timer.allows(1e9)
 
 
-def test_connecting_has_a_limit_for_each_attempt(deadlines, clock):
+def test_connect_timeout_starts_anew_for_each_attempt(deadlines, clock):
     timer = deadlines(connect=10)
     timer.begin()
     clock.now += 4
@@ -60,7 +60,7 @@ def test_connecting_has_a_limit_for_each_attempt(deadlines, clock):
     assert timer.remaining() == 10
 
 
-def test_an_upload_is_not_waiting_for_the_first_word(deadlines, clock):
+def test_first_token_timeout_starts_after_upload(deadlines, clock):
     timer = deadlines(connect=10, first_token=5)
     timer.begin()
     timer.connected()
@@ -70,10 +70,10 @@ def test_an_upload_is_not_waiting_for_the_first_word(deadlines, clock):
     assert timer.remaining() == 5
 
 
-def test_what_is_no_word_moves_no_limit(deadlines, clock):
+def test_only_tokens_restart_the_idle_timeout(deadlines, clock):
     timer = sent(deadlines(first_token=5, idle=3))
     clock.now += 4
-    # Heads, comments and pings are not told of at all.
+    # Heads, comments and pings do not reach the deadlines at all.
     assert timer.remaining() == 1
     timer.token()
     assert timer.remaining() == 3
@@ -83,7 +83,7 @@ def test_what_is_no_word_moves_no_limit(deadlines, clock):
     assert timer.remaining() == 3
 
 
-def test_the_whole_is_over_all_attempts(deadlines, clock):
+def test_max_time_spans_all_attempts(deadlines, clock):
     timer = deadlines(connect=10, first_token=100, total=15)
     timer.begin()
     clock.now += 9
@@ -96,7 +96,7 @@ def test_the_whole_is_over_all_attempts(deadlines, clock):
     assert timer.elapsed == 70
 
 
-def test_a_wait_must_fit_into_the_whole(deadlines, clock):
+def test_wait_is_allowed_only_within_max_time(deadlines, clock):
     timer = deadlines(total=10)
     assert timer.allows(9)
     assert not timer.allows(10), "nothing could be done after it"
@@ -105,7 +105,7 @@ def test_a_wait_must_fit_into_the_whole(deadlines, clock):
     assert not timer.allows(6)
 
 
-def test_a_proved_answer_is_not_waited_for_long(deadlines, clock):
+def test_complete_answer_leaves_five_seconds_for_its_end(deadlines, clock):
     timer = sent(deadlines())
     timer.token()
     timer.completed()
@@ -113,13 +113,13 @@ def test_a_proved_answer_is_not_waited_for_long(deadlines, clock):
     assert rest is not None
     assert 0 < rest <= 5
     clock.now += rest - 1
-    # What follows, the usage say, is no reason to begin again.
+    # What follows, such as the usage, does not restart it.
     timer.completed()
     assert timer.remaining() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("limits", "steps", "flag", "told"),
+    ("limits", "steps", "flag", "why"),
     [
         ({"connect": 0.5, "total": 9}, ["begin"], "--connect-timeout", "0.5 s"),
         ({"first_token": 300}, ["sent"], "--first-token-timeout", "300 s"),
@@ -129,16 +129,16 @@ def test_a_proved_answer_is_not_waited_for_long(deadlines, clock):
         ({"total": 86400}, ["connected"], "--max-time", "86400 s"),
     ],
 )
-def test_says_which_limit_it_was(deadlines, clock, limits, steps, flag, told):
+def test_timeout_error_names_the_limit_reached(deadlines, clock, limits, steps, flag, why):
     timer = deadlines(**limits)
     timer.begin()
     for step in steps:
         getattr(timer, step)()
     clock.now += timer.remaining()
-    failure = timer.error()
-    assert failure.status == 28
-    assert flag in failure.remedy
-    assert told in failure.why
+    error = timer.error()
+    assert error.status == 28
+    assert flag in error.remedy
+    assert why in error.why
 
 
 STEPS = st.sampled_from(["begin", "connected", "sent", "token", "completed"])
@@ -151,7 +151,7 @@ STEPS = st.sampled_from(["begin", "connected", "sent", "token", "completed"])
     ),
     st.lists(STEPS | st.floats(0, 1e6), max_size=30),
 )
-def test_what_remains_is_never_negative_nor_longer_than_the_longest_limit(limits, steps):
+def test_remaining_time_is_within_zero_and_the_longest_limit(limits, steps):
     clock = Clock()
     timer = Deadlines(**limits, clock=clock)
     for step in steps:

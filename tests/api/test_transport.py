@@ -1,4 +1,4 @@
-"""One exchange over real sockets: whatever the other side does, it ends in time and as it should.
+"""One exchange over real sockets: whatever the server does, it ends in time and as it should.
 
 Limits are small here, and are held with room to spare: what does not end at its limit would last
 ten seconds or for ever.
@@ -59,32 +59,32 @@ def send(
     return transport.send(Request(method, url, headers or {}, body), limits(**changed))
 
 
-def got(url: str, **how: Any) -> tuple[int, bytes]:
-    """Send a request and read the whole answer."""
+def fetch(url: str, **how: Any) -> tuple[int, bytes]:
+    """Send a request, and return the status and the whole body."""
     response = send(url, **how)
     with contextlib.closing(response):
         return response.status, b"".join(response.blocks())
 
 
-def failure(url: str, **how: Any) -> ContextopsError:
-    """Send a request that comes to nothing."""
-    with pytest.raises(ContextopsError) as failed:
-        got(url, **how)
-    assert failed.value.what
-    assert failed.value.remedy
-    assert KEY not in failed.value.message
-    return failed.value
+def fetch_error(url: str, **how: Any) -> ContextopsError:
+    """Send a request that fails, and return its error."""
+    with pytest.raises(ContextopsError) as raised:
+        fetch(url, **how)
+    assert raised.value.what
+    assert raised.value.remedy
+    assert KEY not in raised.value.message
+    return raised.value
 
 
 @contextlib.contextmanager
-def ending_at(limit: float = LIMIT) -> Iterator[None]:
-    """See that the block takes as long as the limit says."""
+def ends_at(limit: float = LIMIT) -> Iterator[None]:
+    """Check that the block takes as long as the limit says."""
     start = time.monotonic()
     yield
     assert limit * 0.9 <= time.monotonic() - start < limit + LATE
 
 
-def for_ever(*steps: Step, pause: float = 0.02) -> Iterator[Step]:
+def forever(*steps: Step, pause: float = 0.02) -> Iterator[Step]:
     for step in itertools.cycle(steps):
         yield step
         yield pause
@@ -101,13 +101,13 @@ PING = chunked(b": ping\n\n", end=False)
 TOKEN = chunked(b"data: token\n\n", end=False)
 
 
-# What goes out ----------------------------------------------------------------------------------
+# Requests ---------------------------------------------------------------------------------------
 
 
-def test_a_request_goes_out_as_it_stands(serve):
+def test_request_is_sent_unchanged(serve):
     server = serve(OK)
     headers = {"Authorization": f"Bearer {KEY}", "X-Org": "a", "content-type": "text/x"}
-    assert got(f"{server.url}/a/b?c=d", method="POST", headers=headers, body=b"\x00\xff") == (
+    assert fetch(f"{server.url}/a/b?c=d", method="POST", headers=headers, body=b"\x00\xff") == (
         200,
         b"ok",
     )
@@ -121,31 +121,31 @@ def test_a_request_goes_out_as_it_stands(serve):
     assert request.headers["user-agent"].startswith("contextops/")
 
 
-def test_a_request_without_a_body_has_none(serve):
+def test_request_without_body_has_no_body_headers(serve):
     server = serve(OK)
-    got(server.url)
+    fetch(server.url)
     assert "content-length" not in server.request.headers
     assert "content-type" not in server.request.headers
     assert server.request.key is None
 
 
 @pytest.mark.parametrize("name", ["Accept-Encoding", "accept-encoding", "USER-AGENT", "Accept"])
-def test_ones_own_headers_win(serve, name: str):
+def test_callers_headers_win_over_defaults(serve, name: str):
     server = serve(OK)
-    got(server.url, headers={name: "mine"})
+    fetch(server.url, headers={name: "mine"})
     assert server.request.headers[name.lower()] == "mine"
 
 
-def test_the_environment_has_no_say(serve, refusing, home: Path, monkeypatch):
+def test_environment_and_netrc_are_ignored(serve, refusing, home: Path, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, refusing)
     (home / ".netrc").write_text("machine 127.0.0.1 login someone password other\n")
     server = serve(OK)
-    assert got(server.url) == (200, b"ok")
+    assert fetch(server.url) == (200, b"ok")
     assert "authorization" not in server.request.headers
 
 
-def test_a_form_is_one_that_others_read():
+def test_multipart_form_is_readable_by_email_parser():
     body, kind = encode_multipart([("file", "näme.txt", b"\x00\r\n--x"), ("kind", None, b"notes")])
     message = email.message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + body)
     file, field = message.get_payload()
@@ -170,13 +170,13 @@ def test_a_form_is_one_that_others_read():
     ],
     ids=range(8),
 )
-def test_what_cannot_be_sent_is_said_without_a_key(serve, url: str | None, headers):
+def test_unsendable_request_raises_without_showing_the_key(serve, url: str | None, headers):
     server = serve(OK, may_be_idle=True)
-    assert failure(url or server.url, headers=headers).status == 3
+    assert fetch_error(url or server.url, headers=headers).status == 3
     assert not server.requests
 
 
-# What comes back --------------------------------------------------------------------------------
+# Responses --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,41 +195,41 @@ def test_what_cannot_be_sent_is_said_without_a_key(serve, url: str | None, heade
     ids=["length", "close", "closing", "chunks", "trailers", "1.0", "no phrase", "100", "103"],
 )
 @pytest.mark.parametrize("bytes_at_once", [None, 1])
-def test_a_body_comes_whole(serve, answer: bytes, bytes_at_once: int | None):
+def test_body_is_complete_in_any_framing(serve, answer: bytes, bytes_at_once: int | None):
     server = serve(lambda _: [answer] if bytes_at_once is None else [bytes([b]) for b in answer])
-    assert got(server.url) == (200, b"all of it")
+    assert fetch(server.url) == (200, b"all of it")
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_no_body_is_none(serve, status: int):
-    assert got(serve(http(status)).url) == (status, b"")
+def test_response_without_body_is_empty(serve, status: int):
+    assert fetch(serve(http(status)).url) == (status, b"")
     head = http(200, {"content-length": "5"})
-    assert got(serve(head).url, method="HEAD") == (200, b"")
+    assert fetch(serve(head).url, method="HEAD") == (200, b"")
 
 
 @pytest.mark.parametrize("status", [201, 302, 307, 400, 401, 404, 429, 500, 503, 599])
-def test_no_status_is_a_failure_here_nor_led_elsewhere(serve, status: int):
+def test_any_status_is_returned_without_following_redirects(serve, status: int):
     other = serve(OK, may_be_idle=True)
     server = serve(http(status, {"location": other.url}, b"said"))
-    assert got(server.url, method="POST", body=b"x") == (status, b"said")
+    assert fetch(server.url, method="POST", body=b"x") == (status, b"said")
     assert not other.connections
 
 
-def test_headers_have_lower_case_names(serve):
+def test_response_header_names_are_lower_case(serve):
     response = send(serve(http(200, {"X-Two": "a\r\nx-tWO: b", "Retry-After": "7"})).url)
     assert response.headers["x-two"] == "a, b"
     assert response.headers["retry-after"] == "7"
     response.close()
 
 
-def test_a_compressed_body_is_handed_over_as_it_is(serve):
-    assert got(serve(http(200, {"content-encoding": "gzip"}, b"\x1f\x8b")).url) == (
+def test_compressed_body_is_not_decompressed(serve):
+    assert fetch(serve(http(200, {"content-encoding": "gzip"}, b"\x1f\x8b")).url) == (
         200,
         b"\x1f\x8b",
     )
 
 
-def test_each_part_is_handed_over_when_it_comes(serve):
+def test_block_is_yielded_when_it_arrives(serve):
     go_on = threading.Event()
     server = serve([HEAD, TOKEN, go_on, TOKEN, chunked()])
     response = send(server.url)
@@ -241,7 +241,7 @@ def test_each_part_is_handed_over_when_it_comes(serve):
     assert not server.hung_up.is_set()
 
 
-def test_a_slow_reader_is_not_run_over(serve):
+def test_read_ahead_of_slow_reader_is_limited(serve):
     block = bytes(range(256)) * 256
     sent = []
 
@@ -254,54 +254,54 @@ def test_a_slow_reader_is_not_run_over(serve):
     server = serve(answer)
     response = send(server.url)
     time.sleep(0.1)
-    # What the system holds, and a little of ours; not the 26 megabytes.
+    # What the system's buffers hold, and a little more; not all 26 megabytes.
     assert len(sent) < 300
     assert sum(map(len, response.blocks())) == len(block) * 400
     response.close()
 
 
-def test_an_answer_that_comes_before_all_was_sent_is_read(serve):
+def test_response_before_end_of_upload_is_read(serve):
     server = serve(http(413, {"connection": "close"}, b"too large"), early=True)
-    assert got(server.url, method="POST", body=b"x" * 8_000_000) == (413, b"too large")
+    assert fetch(server.url, method="POST", body=b"x" * 8_000_000) == (413, b"too large")
 
 
-# Limits, from outside ---------------------------------------------------------------------------
+# Time limits ------------------------------------------------------------------------------------
 
 
-BEFORE_A_WORD: dict[str, Callable[[], Iterable[Step]]] = {
+BEFORE_A_TOKEN: dict[str, Callable[[], Iterable[Step]]] = {
     "never a header": lambda: [HOLD],
-    "endless 102": lambda: for_ever(b"HTTP/1.1 102 Processing\r\n\r\n"),
+    "endless 102": lambda: forever(b"HTTP/1.1 102 Processing\r\n\r\n"),
     "a head in drips": lambda: bytewise(HEAD * 100),
-    "a header without end": lambda: itertools.chain([HEAD[:-2], b"x: "], for_ever(b"x")),
+    "a header without end": lambda: itertools.chain([HEAD[:-2], b"x: "], forever(b"x")),
     "a head and no more": lambda: [HEAD, HOLD],
-    "endless pings": lambda: itertools.chain([HEAD], for_ever(PING)),
-    "a body in drips": lambda: itertools.chain([HEAD, b"ffff\r\n"], for_ever(b"x")),
-    "a chunk's size in drips": lambda: itertools.chain([HEAD], for_ever(b"0")),
+    "endless pings": lambda: itertools.chain([HEAD], forever(PING)),
+    "a body in drips": lambda: itertools.chain([HEAD, b"ffff\r\n"], forever(b"x")),
+    "a chunk's size in drips": lambda: itertools.chain([HEAD], forever(b"0")),
 }
 
 
-@pytest.mark.parametrize("what", BEFORE_A_WORD)
-def test_the_first_word_has_a_limit(serve, what: str):
-    server = serve(lambda _: BEFORE_A_WORD[what]())
-    with ending_at():
-        told = failure(server.url, first_token=LIMIT)
-    assert (told.status, "--first-token-timeout" in told.remedy) == (28, True)
+@pytest.mark.parametrize("what", BEFORE_A_TOKEN)
+def test_first_token_timeout_holds(serve, what: str):
+    server = serve(lambda _: BEFORE_A_TOKEN[what]())
+    with ends_at():
+        error = fetch_error(server.url, first_token=LIMIT)
+    assert (error.status, "--first-token-timeout" in error.remedy) == (28, True)
     assert server.hung_up.wait(5)
 
 
 @pytest.mark.parametrize("what", ["never a header", "endless 102", "endless pings"])
-def test_the_whole_has_a_limit(serve, what: str):
-    server = serve(lambda _: BEFORE_A_WORD[what]())
-    with ending_at():
-        told = failure(server.url, total=LIMIT)
-    assert (told.status, "--max-time" in told.remedy) == (28, True)
+def test_max_time_holds(serve, what: str):
+    server = serve(lambda _: BEFORE_A_TOKEN[what]())
+    with ends_at():
+        error = fetch_error(server.url, total=LIMIT)
+    assert (error.status, "--max-time" in error.remedy) == (28, True)
     assert server.hung_up.wait(5)
 
 
 @pytest.mark.parametrize(
-    "rest", [lambda: [HOLD], lambda: for_ever(PING), lambda: [b"5\r\nab", HOLD]]
+    "rest", [lambda: [HOLD], lambda: forever(PING), lambda: [b"5\r\nab", HOLD]]
 )
-def test_silence_after_a_word_has_a_limit(serve, rest: Callable[[], Iterable[Step]]):
+def test_idle_timeout_holds_after_a_token(serve, rest: Callable[[], Iterable[Step]]):
     server = serve(lambda _: itertools.chain([HEAD, TOKEN], rest()))
     transport = Transport(server.url, Route(), connect=NEVER, write=NEVER)
     deadlines = limits(idle=LIMIT)
@@ -309,14 +309,14 @@ def test_silence_after_a_word_has_a_limit(serve, rest: Callable[[], Iterable[Ste
     blocks = response.blocks()
     assert next(blocks).startswith(b"data: token\n\n")
     deadlines.token()
-    with ending_at(), pytest.raises(TimedOutError) as ended:
+    with ends_at(), pytest.raises(TimedOutError) as ended:
         list(blocks)
     assert "--idle-timeout" in ended.value.remedy
     response.close()
     assert server.hung_up.wait(5)
 
 
-def test_words_that_keep_coming_are_waited_for(serve):
+def test_tokens_restart_the_idle_timeout(serve):
     server = serve([HEAD, *[TOKEN, 0.05] * 7, chunked()])
     transport = Transport(server.url, Route(), connect=NEVER, write=NEVER)
     deadlines = limits(idle=0.3)
@@ -330,113 +330,113 @@ def test_words_that_keep_coming_are_waited_for(serve):
 @pytest.mark.parametrize(
     ("changed", "flag"), [({"write": LIMIT}, "try again"), ({"total": LIMIT}, "--max-time")]
 )
-def test_a_server_that_takes_no_more_has_a_limit(serve, changed, flag: str):
+def test_stalled_upload_times_out(serve, changed, flag: str):
     server = serve([HOLD], early=True)
     body = b"x" * 30_000_000
-    with ending_at():
-        told = failure(server.url, method="POST", body=body, first_token=LIMIT / 4, **changed)
-    assert told.status == 28
-    assert flag in told.remedy
-    # The server cannot know before it has taken what is on its way.
-    assert none_left()
+    with ends_at():
+        error = fetch_error(server.url, method="POST", body=body, first_token=LIMIT / 4, **changed)
+    assert error.status == 28
+    assert flag in error.remedy
+    # The server notices the end only after it has read what is on its way.
+    assert no_exchange_left()
 
 
-def test_connecting_has_a_limit(deaf):
-    with ending_at():
-        told = failure(deaf, connect=LIMIT)
-    assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
-    with ending_at():
-        assert "--max-time" in failure(deaf, total=LIMIT).remedy
+def test_connect_timeout_holds(deaf):
+    with ends_at():
+        error = fetch_error(deaf, connect=LIMIT)
+    assert (error.status, "--connect-timeout" in error.remedy) == (28, True)
+    with ends_at():
+        assert "--max-time" in fetch_error(deaf, total=LIMIT).remedy
 
 
-def test_a_handshake_is_a_part_of_connecting(serve, certificates):
+def test_connect_timeout_covers_tls_handshake(serve, certificates):
     server = serve(OK, greeting=[HOLD], may_be_idle=True)
     url = server.url.replace("http:", "https:")
-    with ending_at():
-        told = failure(url, route=trusting(certificates), connect=LIMIT)
-    assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
+    with ends_at():
+        error = fetch_error(url, route=trusting(certificates), connect=LIMIT)
+    assert (error.status, "--connect-timeout" in error.remedy) == (28, True)
     assert server.hung_up.wait(5)
 
 
-def test_what_a_proxy_is_asked_is_a_part_of_connecting(serve, certificates):
+def test_connect_timeout_covers_proxy_connect(serve, certificates):
     server = serve([HOLD])
     route = trusting(certificates, proxy=server.url)
-    with ending_at():
-        told = failure("https://there.example/", route=route, connect=LIMIT)
-    assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
+    with ends_at():
+        error = fetch_error("https://there.example/", route=route, connect=LIMIT)
+    assert (error.status, "--connect-timeout" in error.remedy) == (28, True)
     assert server.request.method == "CONNECT"
 
 
-def test_a_name_server_that_hangs_is_a_part_of_connecting(monkeypatch):
+def test_connect_timeout_covers_name_resolution(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(NEVER) and [])
-    with ending_at():
-        told = failure("http://there.example/", connect=LIMIT)
-    assert (told.status, "--connect-timeout" in told.remedy) == (28, True)
+    with ends_at():
+        error = fetch_error("http://there.example/", connect=LIMIT)
+    assert (error.status, "--connect-timeout" in error.remedy) == (28, True)
     ended.set()
 
 
-# Nobody there -----------------------------------------------------------------------------------
+# Connections that fail --------------------------------------------------------------------------
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *servers: str) -> None:
-    """Let every name have the addresses of these servers, in this order."""
+    """Make every name resolve to the addresses of these servers, in this order."""
     ports = [int(url.rpartition(":")[2]) for url in servers]
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
 
 
-def test_a_refused_connection(refusing):
-    told = failure(refusing)
-    assert told.status == 7
-    assert refusing.removeprefix("http://") in told.what
-    assert "refused" in told.why
-    assert "base_url" in told.remedy
+def test_refused_connection_is_unreachable(refusing):
+    error = fetch_error(refusing)
+    assert error.status == 7
+    assert refusing.removeprefix("http://") in error.what
+    assert "refused" in error.why
+    assert "base_url" in error.remedy
 
 
-def test_a_name_that_nobody_knows(monkeypatch):
+def test_unknown_host_is_unreachable(monkeypatch):
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    told = failure("http://there.example:81/")
-    assert told.status == 7
-    assert "there.example:81" in told.what
-    assert "resolved" in told.why
-    assert "base_url" in told.remedy
+    error = fetch_error("http://there.example:81/")
+    assert error.status == 7
+    assert "there.example:81" in error.what
+    assert "resolved" in error.why
+    assert "base_url" in error.remedy
 
 
-def test_a_dead_address_leaves_time_for_the_next(serve, deaf, monkeypatch):
+def test_dead_address_leaves_time_for_the_next(serve, deaf, monkeypatch):
     server = serve(OK)
     resolve_to(monkeypatch, deaf, server.url)
-    assert got("http://there.example/", connect=0.5) == (200, b"ok")
+    assert fetch("http://there.example/", connect=0.5) == (200, b"ok")
 
 
-def test_a_refusing_address_leaves_the_next(serve, refusing, monkeypatch):
+def test_refusing_address_is_followed_by_the_next(serve, refusing, monkeypatch):
     server = serve(OK)
     resolve_to(monkeypatch, refusing, server.url)
-    assert got("http://there.example/") == (200, b"ok")
+    assert fetch("http://there.example/") == (200, b"ok")
 
 
-# What is no answer ------------------------------------------------------------------------------
+# Responses that fail ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("step", [CLOSE, RESET])
-def test_an_end_before_anything_was_asked(serve, step: Step):
-    told = failure(serve(OK, greeting=[step]).url)
-    assert (told.status, told.code) == (7, "unreachable")
+def test_connection_closed_before_request_is_unreachable(serve, step: Step):
+    error = fetch_error(serve(OK, greeting=[step]).url)
+    assert (error.status, error.code) == (7, "unreachable")
 
 
 @pytest.mark.parametrize(
     "steps",
     [[CLOSE], [RESET], [b"HTTP/1.1 200 OK\r\ncontent-", CLOSE], [b"H", CLOSE], [b"", CLOSE]],
 )
-def test_an_end_before_the_head(serve, steps: Sequence[Step]):
+def test_connection_closed_before_head_is_unreachable(serve, steps: Sequence[Step]):
     server = serve(steps)
-    told = failure(server.url)
-    assert told.status == 7
-    assert f"127.0.0.1:{server.port}" in told.what
-    assert len(server.requests) == 1, "trying again is not this floor's"
+    error = fetch_error(server.url)
+    assert error.status == 7
+    assert f"127.0.0.1:{server.port}" in error.what
+    assert len(server.requests) == 1, "the transport does not retry"
 
 
 @pytest.mark.parametrize(
@@ -461,21 +461,21 @@ def test_an_end_before_the_head(serve, steps: Sequence[Step]):
     ],
     ids=lambda answer: repr(answer[9:30]),
 )
-def test_what_is_no_http_is_a_bad_response(serve, answer: bytes):
-    told = failure(serve([answer, 0.05]).url)
-    assert told.status == 8
-    assert "base_url" in told.remedy
-    assert len(told.message) < 1000
+def test_response_that_is_not_http_is_a_bad_response(serve, answer: bytes):
+    error = fetch_error(serve([answer, 0.05]).url)
+    assert error.status == 8
+    assert "base_url" in error.remedy
+    assert len(error.message) < 1000
 
 
-def test_another_protocol(serve):
+def test_banner_of_another_protocol_is_an_error(serve):
     server = serve(OK, greeting=[b"SSH-2.0-OpenSSH_9.6\r\n", CLOSE])
-    # Its line is not ended as a head is, so that the library may not have looked at it.
-    assert failure(server.url).status in (7, 8)
+    # Its line does not end as a head does, so httpx may see only that the connection closed.
+    assert fetch_error(server.url).status in (7, 8)
 
 
 @pytest.mark.parametrize(
-    ("answer", "given"),
+    ("answer", "expected"),
     [
         ([http(200, {"content-length": "99"}, b"part"), CLOSE], b"part"),
         ([HEAD, b"4\r\npart\r\n", CLOSE], b"part"),
@@ -488,20 +488,20 @@ def test_another_protocol(serve):
     ],
     ids=["length", "chunks", "chunk", "size", "trailers", "head", "reset chunks", "reset"],
 )
-def test_an_answer_that_is_cut_off_is_truncated(serve, answer: Sequence[Step], given: bytes):
+def test_body_that_ends_early_is_truncated(serve, answer: Sequence[Step], expected: bytes):
     response = send(serve(answer).url)
     blocks: list[bytes] = []
-    with pytest.raises(ContextopsError) as cut:
+    with pytest.raises(ContextopsError) as raised:
         blocks.extend(response.blocks())
-    assert cut.value.status == 18
-    assert b"".join(blocks) == given
+    assert raised.value.status == 18
+    assert b"".join(blocks) == expected
     assert list(response.blocks()) == [], "it is over"
     response.close()
 
 
-def test_what_came_before_the_end_is_given_first(serve):
+def test_blocks_before_early_end_are_yielded_first(serve):
     response = send(serve([HEAD, TOKEN, TOKEN, CLOSE]).url)
-    assert none_left(), "all that came waits for its reader"
+    assert no_exchange_left(), "all that came waits for its reader"
     blocks: list[bytes] = []
     with pytest.raises(ContextopsError):
         blocks.extend(response.blocks())
@@ -518,7 +518,7 @@ def test_what_came_before_the_end_is_given_first(serve):
     ],
     ids=lambda chunks: repr(chunks[:12]),
 )
-def test_a_body_that_is_misframed_is_a_bad_response(serve, chunks: bytes):
+def test_misframed_body_is_a_bad_response(serve, chunks: bytes):
     response = send(serve([HEAD, b"3\r\none\r\n", chunks, 0.05]).url)
     blocks: list[bytes] = []
     with pytest.raises(ContextopsError) as bad:
@@ -536,41 +536,41 @@ def trusting(certificates: Certificates, **more: Any) -> Route:
     return Route(ca_bundle=certificates.authority, **more)
 
 
-def test_a_certificate_of_a_known_authority(serve, certificates):
+def test_certificate_of_known_authority_is_accepted(serve, certificates):
     server = serve(OK, tls=certificates.server())
-    assert got(server.url, route=trusting(certificates)) == (200, b"ok")
+    assert fetch(server.url, route=trusting(certificates)) == (200, b"ok")
 
 
-def test_a_certificate_that_nobody_signed(serve, certificates):
+def test_certificate_of_unknown_authority_is_rejected(serve, certificates):
     server = serve(OK, tls=certificates.server())
-    told = failure(server.url)
-    assert (told.status, "ca_bundle" in told.remedy) == (60, True)
-    assert "issuer" in told.why or "signed" in told.why
+    error = fetch_error(server.url)
+    assert (error.status, "ca_bundle" in error.remedy) == (60, True)
+    assert "issuer" in error.why or "signed" in error.why
     assert not server.requests
-    assert got(server.url, route=Route(insecure=True)) == (200, b"ok")
+    assert fetch(server.url, route=Route(insecure=True)) == (200, b"ok")
 
 
 @pytest.mark.parametrize(("which", "word"), [("expired", "expired"), ("misnamed", "not valid for")])
-def test_a_certificate_that_is_not_good(serve, certificates, which, word: str):
+def test_expired_or_misnamed_certificate_is_rejected(serve, certificates, which, word: str):
     server = serve(OK, tls=certificates.server(which))
-    told = failure(server.url, route=trusting(certificates))
-    assert told.status == 60
-    assert word in told.why
+    error = fetch_error(server.url, route=trusting(certificates))
+    assert error.status == 60
+    assert word in error.why
     assert not server.requests
 
 
-def test_a_server_that_wants_a_certificate(serve, certificates):
+def test_missing_client_certificate_is_named_in_remedy(serve, certificates):
     tls = certificates.server(ask_client=True)
-    told = failure(serve(OK, tls=tls).url, route=trusting(certificates))
-    assert (told.status, "client_cert" in told.remedy) == (60, True)
+    error = fetch_error(serve(OK, tls=tls).url, route=trusting(certificates))
+    assert (error.status, "client_cert" in error.remedy) == (60, True)
     route = trusting(certificates, client_cert=certificates.good)
-    assert got(serve(OK, tls=tls).url, route=route) == (200, b"ok")
+    assert fetch(serve(OK, tls=tls).url, route=route) == (200, b"ok")
 
 
-def test_tls_with_a_plain_server_has_http_as_its_remedy(serve):
+def test_tls_to_plain_server_suggests_http(serve):
     server = serve(OK)
-    told = failure(server.url.replace("http:", "https:"))
-    assert (told.status, "http://" in told.remedy) == (60, True)
+    error = fetch_error(server.url.replace("http:", "https:"))
+    assert (error.status, "http://" in error.remedy) == (60, True)
     assert server.invalid_requests
 
 
@@ -578,28 +578,28 @@ ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 
 
 @pytest.mark.parametrize("steps", [[ALERT, CLOSE], [ALERT + b"\r\n\r\n", 0.05]])
-def test_an_alert_of_tls_has_https_in_its_remedy(serve, steps):
-    told = failure(serve(steps).url)
-    assert told.status in (7, 8)
-    assert "https" in told.remedy
+def test_tls_alert_suggests_https(serve, steps):
+    error = fetch_error(serve(steps).url)
+    assert error.status in (7, 8)
+    assert "https" in error.remedy
 
 
 @pytest.mark.parametrize("steps", [[CLOSE], [RESET]])
-def test_who_hangs_up_is_asked_whether_it_wants_tls(serve, certificates, steps):
+def test_closed_plain_connection_is_probed_for_tls(serve, certificates, steps):
     secure = serve(OK, tls=certificates.server())
-    told = failure(secure.url.replace("https:", "http:"))
-    assert (told.status, told.remedy) == (8, "use https:// in base_url")
+    error = fetch_error(secure.url.replace("https:", "http:"))
+    assert (error.status, error.remedy) == (8, "use https:// in base_url")
     assert not secure.requests
     plain = serve(steps)
-    told = failure(plain.url)
-    assert (told.status, "https" in told.remedy) == (7, False)
-    (asked,) = plain.invalid_requests
-    assert asked.startswith(b"\x16\x03")
-    assert KEY.encode() not in asked
+    error = fetch_error(plain.url)
+    assert (error.status, "https" in error.remedy) == (7, False)
+    (probe,) = plain.invalid_requests
+    assert probe.startswith(b"\x16\x03")
+    assert KEY.encode() not in probe
 
 
 def noise(connection: Connection) -> None:
-    """Send what is not encrypted."""
+    """Send bytes that are not encrypted."""
     with socket.socket(fileno=os.dup(connection.socket.fileno())) as beneath:
         beneath.sendall(b"x" * 99)
 
@@ -611,9 +611,9 @@ def noise(connection: Connection) -> None:
         ([HEAD, TOKEN, noise], 18),
     ],
 )
-def test_an_end_under_tls_is_no_matter_of_certificates(serve, certificates, steps, status: int):
+def test_early_end_under_tls_is_not_a_tls_error(serve, certificates, steps, status: int):
     server = serve(steps, tls=certificates.server())
-    assert failure(server.url, route=trusting(certificates)).status == status
+    assert fetch_error(server.url, route=trusting(certificates)).status == status
 
 
 @pytest.mark.parametrize(
@@ -627,18 +627,18 @@ def test_an_end_under_tls_is_no_matter_of_certificates(serve, certificates, step
         ("proxy", "socks5://someone:secret@127.0.0.1:1080", "socks"),
     ],
 )
-def test_a_route_that_cannot_be_used_is_said_at_once(setting: str, value: Any, word: str):
-    with pytest.raises(ConfigError) as failed:
+def test_unusable_route_raises_config_error_at_once(setting: str, value: Any, word: str):
+    with pytest.raises(ConfigError) as raised:
         Transport("https://there.example", Route(**{setting: value}), connect=1, write=1)
-    assert word in failed.value.remedy
-    assert "secret" not in failed.value.message
+    assert word in raised.value.remedy
+    assert "secret" not in raised.value.message
 
 
-# Through a proxy --------------------------------------------------------------------------------
+# Proxies ----------------------------------------------------------------------------------------
 
 
 def tunnel(port: int) -> Callable[[Connection], None]:
-    """Pass bytes on between a client and a port until one of them ends."""
+    """Return a step that passes bytes between a client and a port until one of them closes."""
 
     def pump(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -657,102 +657,102 @@ def tunnel(port: int) -> Callable[[Connection], None]:
     return run
 
 
-def test_plain_http_through_a_proxy(serve):
+def test_plain_http_goes_through_proxy(serve):
     proxy = serve(OK)
     route = Route(proxy=proxy.url.replace("//", "//someone:secret@"))
-    assert got("http://there.example/path", route=route) == (200, b"ok")
+    assert fetch("http://there.example/path", route=route) == (200, b"ok")
     assert proxy.request.target == "http://there.example/path"
     assert proxy.request.headers["proxy-authorization"].startswith("Basic ")
 
 
-def test_tls_through_a_proxy_shows_it_no_key(serve, certificates):
+def test_tls_through_proxy_hides_the_key_from_it(serve, certificates):
     server = serve(OK, tls=certificates.server())
     proxy = serve([http(200, {"content-length": None}), tunnel(server.port)])
     route = trusting(certificates, proxy=proxy.url)
     headers = {"Authorization": f"Bearer {KEY}"}
     url = f"https://localhost:{server.port}/"
-    assert got(url, route=route, headers=headers) == (200, b"ok")
+    assert fetch(url, route=route, headers=headers) == (200, b"ok")
     assert server.request.key == KEY
     assert (proxy.request.method, proxy.request.target) == ("CONNECT", f"localhost:{server.port}")
     assert KEY.encode() not in proxy.request.head
 
 
 @pytest.mark.parametrize("status", [403, 407, 502, 503])
-def test_a_proxy_that_refuses(serve, certificates, status: int):
+def test_refusal_of_proxy_is_unreachable(serve, certificates, status: int):
     proxy = serve(http(status, {}, b"no"))
-    told = failure("https://there.example/", route=trusting(certificates, proxy=proxy.url))
-    assert told.status == 7
-    assert str(status) in told.message
-    assert "proxy" in told.remedy
+    error = fetch_error("https://there.example/", route=trusting(certificates, proxy=proxy.url))
+    assert error.status == 7
+    assert str(status) in error.message
+    assert "proxy" in error.remedy
 
 
 @pytest.mark.parametrize("steps", [[CLOSE], [RESET], [b"SSH-2.0-x\r\n\r\n", CLOSE]])
-def test_a_proxy_that_is_none(serve, certificates, steps):
+def test_proxy_without_http_is_an_error(serve, certificates, steps):
     route = trusting(certificates, proxy=serve(steps).url)
-    assert failure("https://there.example/", route=route).status in (7, 8)
+    assert fetch_error("https://there.example/", route=route).status in (7, 8)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_is_named(refusing, certificates, scheme: str):
+def test_unreachable_proxy_is_named(refusing, certificates, scheme: str):
     route = trusting(certificates, proxy=refusing.replace("//", "//someone:secret@"))
-    told = failure(f"{scheme}://there.example/", route=route)
-    assert told.status == 7
-    assert refusing.removeprefix("http://") in told.what
-    assert "proxy" in told.remedy
-    assert "secret" not in told.message
+    error = fetch_error(f"{scheme}://there.example/", route=route)
+    assert error.status == 7
+    assert refusing.removeprefix("http://") in error.what
+    assert "proxy" in error.remedy
+    assert "secret" not in error.message
 
 
-# Giving up --------------------------------------------------------------------------------------
+# Closing ----------------------------------------------------------------------------------------
 
 
 def exchanges() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "exchange"]
 
 
-def none_left() -> bool:
+def no_exchange_left() -> bool:
     end = time.monotonic() + 5
     while exchanges() and time.monotonic() < end:
         time.sleep(0.01)
     return not exchanges()
 
 
-@pytest.mark.parametrize("rest", [lambda: [HOLD], lambda: for_ever(TOKEN, pause=0)])
-def test_closing_hangs_up(serve, rest: Callable[[], Iterable[Step]]):
+@pytest.mark.parametrize("rest", [lambda: [HOLD], lambda: forever(TOKEN, pause=0)])
+def test_close_ends_the_connection(serve, rest: Callable[[], Iterable[Step]]):
     server = serve(lambda _: itertools.chain([HEAD, TOKEN], rest()))
     response = send(server.url)
     assert next(response.blocks())
     assert not server.hung_up.is_set()
     response.close()
     assert server.hung_up.wait(5)
-    assert none_left()
+    assert no_exchange_left()
 
 
-def test_closing_hangs_up_under_tls(serve, certificates):
+def test_close_ends_the_connection_under_tls(serve, certificates):
     server = serve([HEAD, TOKEN, HOLD], tls=certificates.server())
     response = send(server.url, route=trusting(certificates))
     assert next(response.blocks())
     response.close()
     assert server.hung_up.wait(5)
-    assert none_left()
+    assert no_exchange_left()
 
 
-def test_closing_a_whole_answer_hangs_up_on_nobody(serve):
+def test_close_after_complete_response_is_harmless(serve):
     server = serve(OK)
     response = send(server.url)
     assert b"".join(response.blocks()) == b"ok"
     response.close()
     response.close()
-    assert none_left()
+    assert no_exchange_left()
     assert not server.hung_up.is_set()
 
 
 class AlarmError(Exception):
-    """What the alarm raises."""
+    """The exception that the alarm raises."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no alarms on this system")
 @pytest.mark.parametrize("where", ["connecting", "before the head", "in the body"])
-def test_an_interrupt_is_never_late(serve, deaf, where: str):
+def test_interrupt_is_raised_in_time(serve, deaf, where: str):
     def interrupt(*_: object) -> None:
         raise AlarmError
 
@@ -763,11 +763,11 @@ def test_an_interrupt_is_never_late(serve, deaf, where: str):
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, LIMIT)
-        with ending_at(), pytest.raises(AlarmError):
-            got(deaf if where == "connecting" else server.url, connect=0.25)
+        with ends_at(), pytest.raises(AlarmError):
+            fetch(deaf if where == "connecting" else server.url, connect=0.25)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     if where != "connecting":
         assert server.hung_up.wait(5)
-    assert none_left()
+    assert no_exchange_left()

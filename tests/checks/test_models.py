@@ -1,10 +1,16 @@
-"""When models are asked for again: the clock of a wait, without one."""
+"""Checks of models, and polling with a fake clock."""
 
 from __future__ import annotations
 
 import pytest
 
-from contextops.checks.models import Verdict, combined_error, judge, poll_until_ok, probe_models
+from contextops.checks.models import (
+    ModelCheck,
+    check_listed,
+    combined_error,
+    poll_until_ok,
+    probe_models,
+)
 from contextops.errors import (
     AuthError,
     ConfigError,
@@ -16,7 +22,7 @@ from contextops.errors import (
 
 
 class Clock:
-    """A clock that goes on only while somebody sleeps."""
+    """A clock that advances only during sleep."""
 
     def __init__(self):
         self.now = 100.0
@@ -33,26 +39,26 @@ class Clock:
 
 def wait(poll, seconds):
     clock = Clock()
-    told = []
-    verdicts = poll_until_ok(poll, seconds, told.append, clock=clock, sleep=clock.sleep)
-    return verdicts, clock, told
+    messages = []
+    checks = poll_until_ok(poll, seconds, messages.append, clock=clock, sleep=clock.sleep)
+    return checks, clock, messages
 
 
-def missing(_left=0.0):
-    return [Verdict("m", available=False, failure=ModelNotFoundError("no m"))]
+def missing(_time_left=0.0):
+    return [ModelCheck("m", available=False, error=ModelNotFoundError("no m"))]
 
 
-def failing(failure):
-    return [Verdict("m", available=None, failure=failure)]
+def failing(error):
+    return [ModelCheck("m", available=None, error=error)]
 
 
-def test_the_pauses_double_from_half_a_second_to_ten():
+def test_pauses_double_from_half_a_second_to_ten():
     _, clock, _ = wait(missing, 60)
     assert clock.slept[:7] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1, 3, 59, 300])
-def test_the_last_poll_is_near_the_end_and_has_time(seconds):
+def test_last_poll_is_near_the_end_and_has_time(seconds):
     lefts = []
 
     def poll(left):
@@ -65,69 +71,72 @@ def test_the_last_poll_is_near_the_end_and_has_time(seconds):
     assert lefts[-1] == pytest.approx(min(1.0, seconds / 4))
 
 
-def test_no_wait_is_one_poll():
-    _, clock, told = wait(missing, 0)
-    assert (clock.slept, told) == ([], [])
+def test_without_wait_there_is_one_poll():
+    _, clock, messages = wait(missing, 0)
+    assert (clock.slept, messages) == ([], [])
 
 
-def test_what_is_waited_for_is_told():
-    _, _, told = wait(missing, 1)
-    assert set(told) == {"waiting: no m"}
+def test_progress_names_what_is_waited_for():
+    _, _, messages = wait(missing, 1)
+    assert set(messages) == {"waiting: no m"}
 
 
-def test_the_wait_that_a_server_asks_for_is_kept():
-    verdicts = [failing(RateLimitedError("busy", retry_after=7.0)), [Verdict("m", available=True)]]
-    _, clock, _ = wait(lambda _: verdicts.pop(0), 60)
+def test_retry_after_of_server_is_respected():
+    checks = [
+        failing(RateLimitedError("busy", retry_after=7.0)),
+        [ModelCheck("m", available=True)],
+    ]
+    _, clock, _ = wait(lambda _: checks.pop(0), 60)
     assert clock.slept == [7.0]
 
 
-@pytest.mark.parametrize("failure", [AuthError("no"), ConfigError("no key")])
-def test_what_no_wait_mends_ends_it(failure):
-    verdicts, clock, _ = wait(lambda _: failing(failure), 60)
+@pytest.mark.parametrize("error", [AuthError("no"), ConfigError("no key")])
+def test_final_error_ends_wait_at_once(error):
+    checks, clock, _ = wait(lambda _: failing(error), 60)
     assert clock.slept == []
-    assert combined_error(verdicts) is failure
+    assert combined_error(checks) is error
 
 
-def test_one_hopeless_model_ends_the_wait_for_all():
+def test_final_error_of_one_model_ends_wait_for_all():
     both = [*missing(), *failing(AuthError("no"))]
     _, clock, _ = wait(lambda _: both, 60)
     assert clock.slept == []
 
 
-def test_a_poll_that_the_end_cut_says_nothing():
+def test_poll_cut_short_by_end_of_wait_is_ignored():
     polls = iter([missing(), failing(TimedOutError("late"))])
     clock = Clock()
 
     def poll(left):
-        verdicts = next(polls)
-        if verdicts[0].available is None:
+        checks = next(polls)
+        if checks[0].available is None:
             clock.now += left
-        return verdicts
+        return checks
 
-    verdicts = poll_until_ok(poll, 2, lambda _: None, clock=clock, sleep=clock.sleep)
-    assert isinstance(combined_error(verdicts), ModelNotFoundError)
-
-
-def test_a_poll_that_its_own_limit_cut_does():
-    verdicts, *_ = wait(lambda _: failing(TimedOutError("slow server")), 2)
-    assert isinstance(combined_error(verdicts), TimedOutError)
+    checks = poll_until_ok(poll, 2, lambda _: None, clock=clock, sleep=clock.sleep)
+    assert isinstance(combined_error(checks), ModelNotFoundError)
 
 
-def test_a_failure_that_all_share_is_told_as_it_is():
-    failure = ServerError("down")
-    verdicts = judge(["a", "b"], lambda: (_ for _ in ()).throw(failure))
-    assert combined_error(verdicts) is failure
+def test_poll_that_hit_its_own_limit_counts():
+    checks, *_ = wait(lambda _: failing(TimedOutError("slow server")), 2)
+    assert isinstance(combined_error(checks), TimedOutError)
 
 
-def test_a_bug_in_a_probe_is_no_verdict():
+def test_error_shared_by_all_models_is_unchanged():
+    error = ServerError("down")
+    checks = check_listed(["a", "b"], lambda: (_ for _ in ()).throw(error))
+    assert combined_error(checks) is error
+
+
+def test_unexpected_exception_of_probe_is_raised():
     def probe(_):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        probe_models([Verdict("m", available=True)], probe, jobs=2)
+        probe_models([ModelCheck("m", available=True)], probe, jobs=2)
 
 
-def test_only_what_is_there_is_probed():
-    asked = []
-    probe_models([*missing(), Verdict("there", available=True)], asked.append, jobs=4)
-    assert asked == ["there"]
+def test_only_available_models_are_probed():
+    probed = []
+    probe_models([*missing(), ModelCheck("there", available=True)], probed.append, jobs=4)
+    assert probed == ["there"]

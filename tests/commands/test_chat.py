@@ -209,7 +209,7 @@ def test_without_access_there_is_nothing_to_choose_from(run, serve, exported):
     told = run("chat", "send", "hi")
     assert (told.status, told.stdout) == (3, "")
     assert "the server lists no models (they are private until" in told.stderr
-    assert told.stderr.endswith("; ask one for access\n")
+    assert told.stderr.endswith("; ask an administrator for access\n")
 
 
 def test_two_models_want_a_choice(run, serve, exported):

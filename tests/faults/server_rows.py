@@ -57,7 +57,7 @@ def both(outcome: Outcome) -> dict[str, Any]:
     return {"chat": outcome, "models": outcome}
 
 
-CUT = failed(18, "the answer was cut off", words="one ")
+CUT = failed(18, "the answer is truncated", words="one ")
 
 
 def by(chat: Answering, models: Answering | None = None, **settings: Any) -> SetUp:
@@ -124,7 +124,9 @@ ENDS = [
         "F02",
         "the stream ends as if nothing had happened, and nothing said that it was over",
         [
-            Case("", streamed(FIRST, SECOND), failed(18, "without saying", words="one two")),
+            Case(
+                "", streamed(FIRST, SECOND), failed(18, "without a finish reason", words="one two")
+            ),
             Case("after an event", streamed(FIRST, b"\n\n: x\n\n"), CUT),
         ],
     ),
@@ -157,7 +159,7 @@ ENDS = [
                     [http(200, CHUNKED_JSON), b"ff\r\n" + HALF_LIST, CLOSE],
                 ),
                 CUT,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
             Case(
                 "without the last chunk",
@@ -166,7 +168,7 @@ ENDS = [
                     [http(200, CHUNKED_JSON), chunked(LIST_BODY, end=False), CLOSE],
                 ),
                 CUT,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
         ],
     ),
@@ -201,7 +203,7 @@ ENDS = [
                     [length(LIST_BODY, 9), CLOSE],
                 ),
                 CUT,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
         ],
     ),
@@ -213,7 +215,7 @@ ENDS = [
                 "",
                 by([STREAM_HEAD, framed(FIRST), 0.1, RESET], [length(HALF_LIST, 9), 0.1, RESET]),
                 CUT,
-                failed(18, "the answer was cut off"),
+                failed(18, "the answer is truncated"),
             ),
         ],
     ),
@@ -231,8 +233,8 @@ ENDS = [
             Case(
                 "after the request",
                 by([CLOSE]),
-                failed(7, "without a word", notes=("trying again in ",)),
-                failed(7, "without a word", notes=("trying again in ",)),
+                failed(7, "without a response", notes=("trying again in ",)),
+                failed(7, "without a response", notes=("trying again in ",)),
                 argv=TWICE,
                 requests=2,
             ),
@@ -349,7 +351,7 @@ _REFUSED = (
     ("F19", 413, 22),
     ("F20", 422, 22),
 )
-_OFFERED = "there are ctx-small, ctx-large"
+_OFFERED = "the server offers ctx-small, ctx-large"
 
 
 def _under_v1(stage: Stage) -> str:
@@ -394,7 +396,7 @@ REFUSALS = [
                     json_answer({"error": {"message": "model 'ctx-small' not found"}}, 404),
                     json_answer({"data": [{"id": "qwen"}, {"id": "phi"}]}),
                 ),
-                failed(5, "model 'ctx-small' not found", "there are qwen, phi"),
+                failed(5, "model 'ctx-small' not found", "the server offers qwen, phi"),
             ),
             Case(
                 "and lists none",
@@ -547,8 +549,8 @@ BUSY = [
 _LIMIT = 0.4
 _PATIENCE = ("--first-token-timeout", str(_LIMIT), *ONCE)
 _SLOW = {"least": _LIMIT, "limit": _LIMIT + 0.5}
-_NO_WORD = failed(28, "no word of an answer within 0.4 s", "--first-token-timeout")
-_SILENT = failed(28, "nothing new within 0.4 s", "--idle-timeout", words="one ")
+_NO_WORD = failed(28, "no token of an answer within 0.4 s", "--first-token-timeout")
+_SILENT = failed(28, "no further token within 0.4 s", "--idle-timeout", words="one ")
 _PING = chunked(b": ping\n\n", end=False)
 
 SLOW = [
@@ -890,7 +892,7 @@ UNREADABLE = [
                 Case(
                     f"{name}, in an event",
                     streamed(FIRST, sse(value), DONE),
-                    failed(8, "no JSON", why, words="one "),
+                    failed(8, "not JSON", why, words="one "),
                 )
                 for name, value, why in _UNREADABLE
                 if name != "not UTF-8"
@@ -1029,7 +1031,7 @@ EVENTS = [
     Row(
         "F44",
         "an event that is no JSON between good ones",
-        [Case("", _among("{not json}"), failed(8, "no JSON", words="one "))],
+        [Case("", _among("{not json}"), failed(8, "not JSON", words="one "))],
     ),
     Row(
         "F45",
@@ -1173,7 +1175,7 @@ NO_HTTP = [
                 Case(
                     name,
                     _with("transfer-encoding: chunked", block),
-                    **both(failed(8, "no valid HTTP")),
+                    **both(failed(8, "not valid HTTP")),
                 )
                 for name, block in _BAD_CHUNKS.items()
             ),
@@ -1181,7 +1183,7 @@ NO_HTTP = [
                 Case(
                     f"{name}, after the first words",
                     by([STREAM_HEAD + framed(FIRST), 0.1, block]),
-                    failed(8, "no valid HTTP", words="one "),
+                    failed(8, "not valid HTTP", words="one "),
                 )
                 for name, block in _BAD_CHUNKS.items()
             ),
@@ -1419,7 +1421,7 @@ LISTS = [
             Case(
                 "data: null",
                 by(json_answer({"data": None})),
-                models=failed(8, "no answer of this API"),
+                models=failed(8, "unexpected response"),
             ),
             Case(
                 "no ids",
@@ -1502,7 +1504,7 @@ TURNS = [
             Case(
                 "cut",
                 _tools(*_PIECES[:2]),
-                failed(18, "cut off", calls=[_called("f", '{"a"', "1")]),
+                failed(18, "truncated", calls=[_called("f", '{"a"', "1")]),
                 of_send=True,
             ),
             Case(

@@ -124,7 +124,7 @@ class Core:
         told = ask("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_MODEL": None})
         assert told.status == self.unnamed_model
         if told.status:
-            assert f"no model chosen: there are {', '.join(self.models)}" in refused(told)
+            assert f"no model chosen; the server offers {', '.join(self.models)}" in refused(told)
 
     def test_a_wrong_key_is_refused(self, ask):
         told = ask("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_API_KEY": "sk-" + 32 * "0"})
@@ -222,7 +222,7 @@ class TestOpenWebUI(Core):
         assert "private until an administrator grants access" in listed.stderr
         checked = ask("models", "check", MODEL)
         assert checked.status == 5
-        assert "the key is good" in checked.stderr
+        assert "the key is accepted" in checked.stderr
         sent = ask("chat", "send", "hi")
         assert sent.status == 5
         assert "private" in refused(sent)

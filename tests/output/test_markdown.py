@@ -1,4 +1,4 @@
-"""Markdown on a terminal hides nothing, whatever the terminal and the model say."""
+"""Markdown rendered on a terminal, of any width and any content."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import re
 import pytest
 
 from contextops.output.markdown import MarkdownWriter
-from contextops.output.printer import sanitize_text
+from contextops.output.sanitize import sanitize_text
 from shapes import KEY, chunk, stream
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def rendered(text: str) -> str:
-    """Give what a person sees of an answer, without styles."""
-    shown: list[str] = []
-    writer = MarkdownWriter(shown.append, color="auto", clean=sanitize_text)
+    """Return an answer as it appears on a terminal, without styles."""
+    output: list[str] = []
+    writer = MarkdownWriter(output.append, color="auto", sanitize=sanitize_text)
     writer.write(text)
     writer.end()
-    return STYLE.sub("", "".join(shown))
+    return STYLE.sub("", "".join(output))
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "-1", "", "wide"])
-def test_whatever_columns_says_the_answer_is_shown(monkeypatch, columns):
+def test_answer_is_shown_whatever_columns_is_set_to(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     assert re.sub(r"\s", "", rendered("an **answer**")) == "ananswer"
 
 
-def test_columns_0_is_80(monkeypatch):
+def test_columns_0_renders_at_80_columns(monkeypatch):
     monkeypatch.setenv("COLUMNS", "0")
     assert max(map(len, rendered("word " * 100).splitlines())) in range(70, 81)
 
 
-def test_no_columns_at_all(terminal, serve, monkeypatch):
+def test_chat_send_renders_answer_with_columns_0(terminal, serve, monkeypatch):
     server = serve(lambda _: stream(chunk("an **answer**"), chunk(finish="stop")))
     monkeypatch.setenv("CONTEXTOPS_BASE_URL", server.url)
     monkeypatch.setenv("CONTEXTOPS_API_KEY", KEY)
-    told = terminal("chat", "send", "-n", "-m", "m", "hi", env={"COLUMNS": "0"})
-    told.expect_exact("answer")
-    told.expect(__import__("pexpect").EOF)
-    told.close()
-    assert told.exitstatus == 0
+    child = terminal("chat", "send", "-n", "-m", "m", "hi", env={"COLUMNS": "0"})
+    child.expect_exact("answer")
+    child.expect(__import__("pexpect").EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_no_columns_at_all(terminal, serve, monkeypatch):
         ("#", ["#"]),
     ],
 )
-def test_nothing_renders_to_nothing(text, words):
-    shown = rendered(text)
+def test_markdown_without_output_is_shown_as_text(text, words):
+    output = rendered(text)
     for word in words:
-        assert word in shown
+        assert word in output
 
 
-def test_what_is_blank_stays_away():
+def test_blank_markdown_renders_to_nothing():
     assert rendered("\n\n \n") == ""
 
 
@@ -77,19 +77,19 @@ def test_what_is_blank_stays_away():
         ("    indented\n    code", "indented\ncode\n"),
     ],
 )
-def test_code_can_be_copied_as_it_is(text, code):
+def test_rendered_code_is_unchanged(text, code):
     assert rendered(text) == code
 
 
 @pytest.mark.parametrize(
     "text", ["some words", "> a quote", "- an item", "# a title", "|a|\n|-|\n|b|"]
 )
-def test_no_line_is_filled_with_spaces(text):
+def test_rendered_lines_have_no_trailing_spaces(text):
     assert [line for line in rendered(text).splitlines() if line.endswith(" ")] == []
 
 
 @pytest.mark.parametrize("before", ["- item\n\n", "> "])
-def test_code_in_a_list_or_a_quote_is_folded_and_not_cut(before):
+def test_long_code_in_list_or_quote_is_wrapped_not_cut(before):
     margin = "  " if before.startswith("-") else "> "
     text = f"{before}```\n{margin}{'word' * 40}\n{margin}```"
     assert re.sub(r"[^word]", "", rendered(text)).count("word") == 40

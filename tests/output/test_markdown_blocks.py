@@ -1,4 +1,4 @@
-"""Markdown cut into blocks: nothing is lost, nothing depends on how it came, nothing comes late."""
+"""Markdown split into blocks, independent of how its text arrives, and code extracted from it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contextops.output.markdown_blocks import Blocks, first_code_block
+from contextops.output.markdown_blocks import BlockSplitter, first_code_block
 
-# Texts of what matters to the reader of blocks, so that random ones are not all one paragraph.
+# Texts made of Markdown syntax, so that random ones are not all one paragraph.
 TEXTS = st.lists(
     st.sampled_from(
         [
@@ -27,11 +27,11 @@ TEXTS = st.lists(
 
 
 def blocks_of(pieces: Iterable[str]) -> list[str]:
-    blocks = Blocks()
+    blocks = BlockSplitter()
     return [block for piece in pieces for block in blocks.feed(piece)] + blocks.close()
 
 
-def cut(text: str, places: Sequence[int]) -> list[str]:
+def split_at(text: str, places: Sequence[int]) -> list[str]:
     edges = [0, *sorted(places), len(text)]
     return [text[start:end] for start, end in itertools.pairwise(edges)]
 
@@ -41,7 +41,7 @@ def cut(text: str, places: Sequence[int]) -> list[str]:
 @example("\n\n\n")
 @example("```\nnever closed")
 @example("- a\n\n  \n")
-def test_joined_by_newlines_they_are_the_text_less_white_space_at_its_end(text: str):
+def test_blocks_joined_by_newlines_are_the_text_without_trailing_space(text: str):
     joined = "\n".join(blocks_of([text]))
     assert text.startswith(joined)
     assert not text[len(joined) :].strip()
@@ -51,16 +51,18 @@ def test_joined_by_newlines_they_are_the_text_less_white_space_at_its_end(text: 
 @settings(max_examples=60)
 @example("- a\n\n1", None)
 @example("- a\n\n1. b\n\n12 c", None)
-def test_they_are_the_same_however_the_text_is_cut(text: str, data: st.DataObject | None):
-    whole = blocks_of([text])
-    assert blocks_of(text) == whole
+def test_blocks_do_not_depend_on_how_text_is_split_into_pieces(
+    text: str, data: st.DataObject | None
+):
+    expected = blocks_of([text])
+    assert blocks_of(text) == expected
     if data:
         places = data.draw(st.lists(st.integers(0, len(text)), max_size=10))
-        assert blocks_of(cut(text, places)) == whole
+        assert blocks_of(split_at(text, places)) == expected
 
 
-def filled(text: str) -> list[str]:
-    """Give the blocks that hold anything, without the blank lines around them."""
+def visible_blocks(text: str) -> list[str]:
+    """Return the blocks that are not blank, without the blank lines around them."""
     return [block.strip("\n") for block in blocks_of([text]) if block.strip()]
 
 
@@ -84,14 +86,14 @@ def filled(text: str) -> list[str]:
     ],
     ids=lambda blocks: blocks[0][:12],
 )
-def test_a_block_is_whole(blocks: list[str]):
-    assert filled("\n\n".join(blocks)) == blocks
-    assert filled("\n\n\n" + "\n\n\n".join(blocks) + "\n\n") == blocks
+def test_block_is_a_complete_construct(blocks: list[str]):
+    assert visible_blocks("\n\n".join(blocks)) == blocks
+    assert visible_blocks("\n\n\n" + "\n\n\n".join(blocks) + "\n\n") == blocks
 
 
 @pytest.mark.parametrize("blocks", [["text", "```\na\n```"], ["```\na\n```", "text"]])
-def test_a_fence_needs_no_blank_line(blocks: list[str]):
-    assert filled("\n".join(blocks)) == blocks
+def test_fence_starts_and_ends_block_without_blank_line(blocks: list[str]):
+    assert visible_blocks("\n".join(blocks)) == blocks
 
 
 @pytest.mark.parametrize(
@@ -105,32 +107,32 @@ def test_a_fence_needs_no_blank_line(blocks: list[str]):
         ("```x``` is code\n\n", "```x``` is code"),
     ],
 )
-def test_a_block_is_given_as_soon_as_it_is_finished(text: str, block: str):
-    blocks = Blocks()
+def test_block_is_returned_with_the_character_that_completes_it(text: str, block: str):
+    blocks = BlockSplitter()
     assert not [each for piece in text[:-1] for each in blocks.feed(piece)]
     assert [each.strip("\n") for each in blocks.feed(text[-1])] == [block]
 
 
-def test_a_list_is_not_finished_while_it_may_go_on():
-    blocks = Blocks()
+def test_list_is_incomplete_while_next_line_may_be_an_item():
+    blocks = BlockSplitter()
     assert not [each for piece in "1. a\n\n2" for each in blocks.feed(piece)]
     assert not blocks.feed(". b\n")
     assert blocks.close() == ["1. a\n\n2. b\n"]
 
 
 @pytest.mark.parametrize("start", ["", "```\n", "- a\n\n- "])
-def test_a_long_line_in_small_pieces_costs_no_time(start: str):
-    blocks = Blocks()
+def test_long_line_in_small_pieces_takes_linear_time(start: str):
+    blocks = BlockSplitter()
     blocks.feed(start)
     begun = time.process_time()
     for _ in range(40_000):
         blocks.feed("some words, not very long")
-    # Where it grows with the square, it is three seconds and more.
+    # Quadratic time would be more than three seconds.
     assert time.process_time() - begun < 1
     assert blocks.close() == [start + "some words, not very long" * 40_000]
 
 
-# The first block of code ------------------------------------------------------------------------
+# --- code blocks ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_a_long_line_in_small_pieces_costs_no_time(start: str):
         ("", None),
     ],
 )
-def test_the_first_block_of_code(text: str, code: str | None):
+def test_first_code_block_is_found(text: str, code: str | None):
     assert first_code_block(text) == code
 
 
@@ -161,17 +163,17 @@ def test_the_first_block_of_code(text: str, code: str | None):
     ("language", "code"),
     [("py", "1\n"), ("PY", "1\n"), ("Sh", "2\n"), ("c++", "3\n"), ("p", None), ("", None)],
 )
-def test_the_first_block_of_a_language(language: str, code: str | None):
+def test_first_code_block_of_language_is_found(language: str, code: str | None):
     text = "```\n0\n```\n```py title=x\n1\n```\n~~~ sh\n2\n~~~\n```c++\n3\n```\n```sh\n4\n```\n"
     assert first_code_block(text, language) == code
 
 
-def test_a_block_within_another_is_none_of_its_language():
+def test_code_block_inside_another_is_not_matched_by_language():
     assert first_code_block("````md\n```py\ninner\n```\n````\n```py\nouter\n```", "py") == "outer\n"
 
 
 @given(TEXTS)
 @settings(max_examples=40)
-def test_code_can_be_fenced_and_taken_out_again(text: str):
+def test_fenced_code_is_extracted_unchanged(text: str):
     fence = "`" * (3 + text.count("`"))
     assert first_code_block(f"words\n{fence}py\n{text}\n{fence}\nwords", "py") == f"{text}\n"

@@ -26,7 +26,7 @@ from contextops.errors import (
     SignalInterrupt,
     TimedOutError,
 )
-from contextops.output.printer import Printer, StdoutError
+from contextops.output import Printer, StdoutError
 from contextops.repl import slash_commands
 from contextops.repl.dialogue import Dialogue, TemplateRequest
 from contextops.repl.loop import Repl

@@ -290,7 +290,7 @@ def test_a_terminal_that_cannot_be_drawn_on_is_asked_for_lines(terminal, server,
     monkeypatch.delenv("CONTEXTOPS_MODEL")
     person = Person(terminal("chat", "repl", env={"TERM": "dumb"}))
     # Who has not chosen a model still can.
-    person.sees("no model chosen: there are ctx-small, ctx-large", "default (no model)> ")
+    person.sees("no model chosen; the server offers ctx-small, ctx-large", "default (no model)> ")
     person.types("/model ctx-small\r")
     person.sees("model: ctx-small", f"{PROMPT} ")
     person.types("one\\\r", "two\r")

@@ -1,30 +1,25 @@
-"""Whether the setup works and models answer."""
+"""Checks of the setup and of models."""
 
 from typing import TYPE_CHECKING
 
 from contextops.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from contextops.checks.doctor import CheckResult, Examination, examine
+    from contextops.checks.doctor import CheckResult, examine
     from contextops.checks.models import (
-        Verdict,
+        ModelCheck,
+        ModelsCheckOptions,
+        check_models,
         combined_error,
-        judge,
-        poll_until_ok,
-        probe_models,
-        with_hints,
     )
 
 __all__ = [
     "CheckResult",
-    "Examination",
-    "Verdict",
+    "ModelCheck",
+    "ModelsCheckOptions",
+    "check_models",
     "combined_error",
     "examine",
-    "judge",
-    "poll_until_ok",
-    "probe_models",
-    "with_hints",
 ]
 
 __getattr__ = lazy_names(
@@ -32,16 +27,13 @@ __getattr__ = lazy_names(
     {
         "doctor": (
             "CheckResult",
-            "Examination",
             "examine",
         ),
         "models": (
-            "Verdict",
+            "ModelCheck",
+            "ModelsCheckOptions",
+            "check_models",
             "combined_error",
-            "judge",
-            "poll_until_ok",
-            "probe_models",
-            "with_hints",
         ),
     },
 )

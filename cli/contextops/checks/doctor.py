@@ -1,4 +1,4 @@
-"""Why nothing works: everything between a config file and a model, looked at in order."""
+"""The checks of ``config check``: everything between the config file and a model, in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from contextops import strict_json
 from contextops.api import METADATA_MAX_TIME, exact_model, shortest_limit
 from contextops.checks import network
-from contextops.checks.models import combined_error, judge, with_hints
+from contextops.checks.models import add_suggestions, check_listed, combined_error
 from contextops.config import (
     ExposedConfigError,
     config_path,
@@ -32,48 +32,73 @@ if TYPE_CHECKING:
     from contextops.api import Client
     from contextops.config import Profile
 
-# What /health says where it is not well; a word that we do not know is shown as it is.
-_UNWELL = (False, "error", "fail", "down", "unhealthy")
-_MOST_SAID = 100
+# What /health reports; any other value passes and is shown.
+_HEALTHY = (True, "ok", "healthy")
+_UNHEALTHY = (False, "error", "fail", "down", "unhealthy")
+# Characters of a server's text that are shown.
+_MAX_SHOWN = 100
 
 Check = Callable[[], str]
-"""Examine one thing and return what is there; raises ``Skipped`` or a ``ContextopsError``."""
+"""Check one thing and return a detail; raises ``Skipped``, or ``ContextopsError`` if it fails."""
 
 
 class Skipped(Exception):  # noqa: N818 - an outcome, as in unittest.SkipTest
-    """Say why there is nothing to look at."""
+    """There is nothing to check, for the reason in its text."""
 
 
 class CheckResult(NamedTuple):
-    """What was found of one thing: ``state`` is ``ok``, ``failed`` or ``skipped``."""
+    """The result of one check: ``state`` is ``ok``, ``failed`` or ``skipped``."""
 
     check: str
     state: str
     detail: str = ""
-    failure: ContextopsError | None = None
+    error: ContextopsError | None = None
 
 
-def examine(looks: dict[str, Check]) -> Iterator[CheckResult]:
-    """Look at one thing after the other; what follows a failure is not looked at."""
+def run_checks(checks: dict[str, Check]) -> Iterator[CheckResult]:
+    """Run checks in order and yield their results; all after a failed one are skipped."""
     failed = ""
-    for check, look in looks.items():
+    for name, check in checks.items():
         if failed:
-            yield CheckResult(check, "skipped", f"as {failed} failed")
+            yield CheckResult(name, "skipped", f"because {failed} failed")
             continue
         try:
-            yield CheckResult(check, "ok", look())
-        except Skipped as nothing:
-            yield CheckResult(check, "skipped", str(nothing))
-        except ContextopsError as failure:
-            failed = check
-            yield CheckResult(check, "failed", failure=failure)
+            yield CheckResult(name, "ok", check())
+        except Skipped as skipped:
+            yield CheckResult(name, "skipped", str(skipped))
+        except ContextopsError as error:
+            failed = name
+            yield CheckResult(name, "failed", error=error)
 
 
-class Examination:
-    """Hold what is examined: a profile, and two clients of its server.
+def examine(
+    profile: Callable[[], Profile], client: Callable[[], Client], anonymous: Callable[[], Client]
+) -> Iterator[CheckResult]:
+    """Check the whole setup and yield the results in the order in which a request needs each part.
 
-    ``anonymous`` gives the one that sends no key. All of it together has ``max_time``.
+    The parameters return the profile, the client of its server, and a client of the same server
+    that sends no key. They are called when a check needs them, since making them may fail. All
+    checks together take ``max_time`` at most.
     """
+    doctor = _Doctor(profile, client, anonymous)
+    return run_checks(
+        {
+            "file": doctor.check_file,
+            "permissions": doctor.check_permissions,
+            "profile": doctor.check_profile,
+            "dns": doctor.check_dns,
+            "tcp": doctor.check_tcp,
+            "tls": doctor.check_tls,
+            "health": doctor.check_health,
+            "version": doctor.check_version,
+            "key": doctor.check_key,
+            "models": doctor.check_models,
+        }
+    )
+
+
+class _Doctor:
+    """The checks, and the responses that more than one of them looks at."""
 
     def __init__(
         self,
@@ -84,87 +109,71 @@ class Examination:
         self._profile = profile
         self._client = client
         self._anonymous = anonymous
-        self._begun = time.monotonic()
+        self._start = time.monotonic()
         self._health: tuple[int, bytes] | ContextopsError | None = None
-        self._listed: list[str] | ContextopsError = []
+        self._model_ids: list[str] | ContextopsError = []
 
-    def looks(self) -> dict[str, Check]:
-        """Name all that there is to look at, in the order in which a request needs it."""
-        return {
-            "file": self._look_at_file,
-            "permissions": self._look_at_permissions,
-            "profile": self._look_at_profile,
-            "dns": self._look_at_dns,
-            "tcp": self._look_at_tcp,
-            "tls": self._look_at_tls,
-            "health": self._look_at_health,
-            "version": self._look_at_version,
-            "key": self._look_at_key,
-            "models": self._look_at_models,
-        }
+    # --- settings -----------------------------------------------------------------------------
 
-    # Here ---------------------------------------------------------------------------------
-
-    def _look_at_file(self) -> str:
+    def check_file(self) -> str:
         path = config_path()
         try:
             file = load_config(path, required=is_config_named())
         except ExposedConfigError:
+            # The next check reports this.
             return str(path)
         if not file.exists:
-            raise Skipped(f"none at {path}: all is built in or exported")
+            raise Skipped(f"no file at {path}; defaults and the environment apply")
         return str(path)
 
-    def _look_at_permissions(self) -> str:
-        file = load_config(config_path())
-        if not file.exists:
-            raise Skipped("there is no file")
+    def check_permissions(self) -> str:
+        if not load_config(config_path()).exists:
+            raise Skipped("no config file")
         return "no key in it is readable by others"
 
-    def _look_at_profile(self) -> str:
+    def check_profile(self) -> str:
         profile = self._profile()
         if profile.is_local:
             return f"{profile.name}: the embedded model"
         return f"{profile.name}: {profile.base_url}{profile.api_path}"
 
-    def _left(self) -> float:
-        """Give the seconds that are left of ``max_time``, 0 where there is no limit."""
+    def _time_left(self) -> float:
+        """Return the seconds left of ``max_time``, or 0 if it sets no limit."""
         max_time = self._profile().max_time
         limit = METADATA_MAX_TIME if max_time is None else max_time
-        return max(self._begun + limit - time.monotonic(), 0.001) if limit else 0.0
-
-    # On the way ---------------------------------------------------------------------------
-
-    def _look_at_dns(self) -> str:
-        setting, host, port = self._next_host()
-        if ip_address(host):
-            raise Skipped(f"{host} is an address")
-        found = network.addresses(host, port, self._time_to_connect(), setting)
-        return f"{host} is {', '.join(found)}"
-
-    def _look_at_tcp(self) -> str:
-        setting, host, port = self._next_host()
-        taken = network.connection(host, port, self._time_to_connect(), setting)
-        return f"{taken} port {port}{' (the proxy)' if setting == 'proxy' else ''}"
-
-    def _next_host(self) -> tuple[str, str, int]:
-        """Name the host that is connected to, the server's or the proxy's, after its setting."""
-        self._require_server()
-        setting = "proxy" if self._profile().proxy else "base_url"
-        parts = urlsplit(self._profile().proxy or self._profile().base_url)
-        default = {"https": 443, "http": 80}.get(parts.scheme, 1080)
-        return setting, parts.hostname or "", parts.port or default
-
-    def _time_to_connect(self) -> float:
-        return shortest_limit(self._profile().connect_timeout, self._left())
+        return max(self._start + limit - time.monotonic(), 0.001) if limit else 0.0
 
     def _require_server(self) -> None:
         if self._profile().is_local:
-            raise Skipped("the embedded model is no server")
+            raise Skipped("the embedded model has no server")
 
-    # There --------------------------------------------------------------------------------
+    # --- network ------------------------------------------------------------------------------
 
-    def _look_at_tls(self) -> str:
+    def check_dns(self) -> str:
+        setting, host, port = self._next_host()
+        if ip_address(host):
+            raise Skipped(f"{host} is an IP address")
+        addresses = network.resolve(host, port, self._connect_timeout(), setting)
+        return f"{host} resolves to {', '.join(addresses)}"
+
+    def check_tcp(self) -> str:
+        setting, host, port = self._next_host()
+        address = network.connect(host, port, self._connect_timeout(), setting)
+        return f"{address} port {port}{' (the proxy)' if setting == 'proxy' else ''}"
+
+    def _next_host(self) -> tuple[str, str, int]:
+        """Return the host and port to connect to, after the setting that names them."""
+        self._require_server()
+        profile = self._profile()
+        setting = "proxy" if profile.proxy else "base_url"
+        parts = urlsplit(profile.proxy or profile.base_url)
+        default_port = {"https": 443, "http": 80}.get(parts.scheme, 1080)
+        return setting, parts.hostname or "", parts.port or default_port
+
+    def _connect_timeout(self) -> float:
+        return shortest_limit(self._profile().connect_timeout, self._time_left())
+
+    def check_tls(self) -> str:
         self._require_server()
         if not self._profile().base_url.startswith("https:"):
             raise Skipped("plain http")
@@ -172,90 +181,93 @@ class Examination:
             self._get_health()
         except (TlsError, ConfigError):
             raise
-        except ContextopsError as failure:
-            # It is the next one's to tell.
-            if failure.http_status is None and not isinstance(failure, BadResponseError):
-                raise Skipped("no answer came that would tell") from None
+        except ContextopsError as error:
+            # A response of any kind proves the handshake; other errors are for the next check.
+            if error.http_status is None and not isinstance(error, BadResponseError):
+                raise Skipped("the server did not respond") from None
         return "not verified (insecure)" if self._profile().insecure else "verified"
 
-    def _look_at_health(self) -> str:
-        """Open WebUI answers ``{"status": true}``; other servers need not know the path."""
+    # --- server -------------------------------------------------------------------------------
+
+    def check_health(self) -> str:
+        # Open WebUI answers {"status": true}; other servers need not have the path.
         self._require_server()
         status, body = self._get_health()
-        said = _at(body, "status")
-        if status != HTTPStatus.OK or said is None:
-            raise Skipped(f"nothing of this kind there ({status})")
-        told = strict_json.dumps(said)[:_MOST_SAID]
-        if said in _UNWELL:
-            raise ServerError("the server is not well", f"/health says {told}", "see its log")
-        return f"the server says {told}"
+        health = _member(body, "status")
+        if status != HTTPStatus.OK or health is None:
+            raise Skipped(f"the server has no /health ({status})")
+        if health in _HEALTHY:
+            return "healthy"
+        report = f"/health reports {strict_json.dumps(health)[:_MAX_SHOWN]}"
+        if health in _UNHEALTHY:
+            raise ServerError("the server is unhealthy", report, "check the server's log")
+        return report
 
     def _get_health(self) -> tuple[int, bytes]:
+        """Return status and body of ``/health``, or raise the error, of a single request."""
         if self._health is None:
             try:
                 self._health = self._get("/health")
-            except ContextopsError as failure:
-                self._health = failure
+            except ContextopsError as error:
+                self._health = error
         if isinstance(self._health, ContextopsError):
             raise self._health
         return self._health
 
-    def _look_at_version(self) -> str:
+    def check_version(self) -> str:
         self._require_server()
         _status, body = self._get("/api/version")
-        version = _at(body, "version")
+        version = _member(body, "version")
         if not isinstance(version, str):
-            raise Skipped("the server tells none: it is no Open WebUI")
-        return version[:_MOST_SAID]
+            raise Skipped("the server is not Open WebUI")
+        return version[:_MAX_SHOWN]
 
     def _get(self, path: str) -> tuple[int, bytes]:
-        """Ask without the key; a server that is broken fails here, not one that knows less."""
+        """Request a path without the key and return status and body; 3xx and 5xx are raised."""
         client = self._anonymous()
-        client.begin(self._left())
+        client.begin(self._time_left())
         with client.call("GET", client.url_of(path)) as reply:
             if reply.error is not None and (reply.status >= 500 or 300 <= reply.status < 400):
                 raise reply.error
             return reply.status, reply.body()
 
-    def _look_at_key(self) -> str:
-        """List the models: in every version of Open WebUI, that shows whether a key is good."""
+    def check_key(self) -> str:
+        # Listing the models shows in every version of Open WebUI whether the key is accepted.
         try:
             client = self._client()
-            client.begin(self._left())
-            self._listed = [str(model["id"]) for model in client.models()]
-        except (AuthError, ConfigError) as failure:
-            raise self._without_key(failure) from None
-        except ContextopsError as failure:
-            self._listed = failure
-            raise Skipped("the server did not come so far as to judge it") from None
+            client.begin(self._time_left())
+            self._model_ids = [str(model["id"]) for model in client.models()]
+        except (AuthError, ConfigError) as error:
+            if self._profile().key is None and isinstance(error, AuthError):
+                error.why = f"no key was sent, and the server says: {error.why}"
+                error.remedy = "set one for this server with 'contextops config set api_key -'"
+            raise
+        except ContextopsError as error:
+            self._model_ids = error
+            raise Skipped("the models could not be listed") from None
         self._require_server()
-        if any(name.lower() == "authorization" for name in self._profile().headers):
-            return "the server takes the header Authorization that is set"
-        key = self._profile().key
-        if key is None:
-            raise Skipped("none is sent, and none was asked for")
-        return f"the server lists models for that of {key.origin}"
+        profile = self._profile()
+        if any(name.lower() == "authorization" for name in profile.headers):
+            return "accepted (from the Authorization header)"
+        if profile.key is None:
+            raise Skipped("no key set; the server needs none")
+        return f"accepted (from {profile.key.origin})"
 
-    def _without_key(self, failure: ContextopsError) -> ContextopsError:
-        if self._profile().key is None and isinstance(failure, AuthError):
-            failure.why = f"no key is sent, and it says: {failure.why}"
-            failure.remedy = "set one for this server with 'contextops config set api_key -'"
-        return failure
-
-    def _look_at_models(self) -> str:
-        if isinstance(self._listed, ContextopsError):
-            raise self._listed
-        ids = self._listed
+    def check_models(self) -> str:
+        ids = self._model_ids
+        if isinstance(ids, ContextopsError):
+            raise ids
         model = self._profile().model
         if not model and ids:
-            return f"{len(ids)}; none is chosen" if len(ids) > 1 else ids[0]
-        verdicts = with_hints(judge([model] if model else [], lambda: ids, exact_model))
-        if (failure := combined_error(verdicts)) is not None:
-            raise failure
-        return f"{len(ids)}, {model} among them"
+            return ids[0] if len(ids) == 1 else f"{len(ids)} available, none chosen"
+        checks = check_listed([model] if model else [], lambda: ids, exact_model)
+        if error := combined_error(add_suggestions(checks)):
+            raise error
+        return f"{len(ids)} available, including {model}"
 
 
-def _at(body: bytes, name: str) -> Any:
+def _member(body: bytes, name: str) -> Any:
+    """Return a member of a JSON object; None if the body is not an object or has no such member."""
     try:
         value = strict_json.loads(body)
     except ValueError:

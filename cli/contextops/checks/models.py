@@ -1,7 +1,4 @@
-"""Whether models are there and answer: judged once, or until it is so.
-
-Knows no HTTP: it is given what lists the ids, and what has a model say a word.
-"""
+"""Whether models are offered and answer, checked once or until they do."""
 
 from __future__ import annotations
 
@@ -9,10 +6,20 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from contextops.api import ACCESS_HINT, describe_offer, match_models, suggest_models
+from contextops.api import (
+    ACCESS_HINT,
+    METADATA_MAX_TIME,
+    describe_offer,
+    exact_model,
+    match_models,
+    shortest_limit,
+    suggest_models,
+)
+from contextops.config import parse_duration
 from contextops.errors import (
     AuthError,
     ConfigError,
@@ -22,28 +29,80 @@ from contextops.errors import (
     TimedOutError,
     UsageError,
 )
+from contextops.flags import Argument, Flag, need
+
+if TYPE_CHECKING:
+    from contextops.api import Client
+    from contextops.config import Profile
 
 FIRST_PAUSE = 0.5
 LAST_PAUSE = 10.0
 """Seconds between two polls: they double from the first to the last."""
 
-# No wait mends these.
-_FINAL = (AuthError, ConfigError, UsageError, OutputError)
+# Errors that waiting cannot solve.
+_FINAL_ERRORS = (AuthError, ConfigError, UsageError, OutputError)
 
-_MOST_NAMED = 10
+# An error names this many missing models at most, since each suggestion takes time to find.
+_MAX_NAMED = 10
 
 ListIds = Callable[[], list[str]]
 Probe = Callable[[str], float]
-"""Have a model say a word, and give the seconds that it took; what keeps it from that is raised."""
-Find = Callable[[str, Sequence[str]], list[str]]
+"""Ask a model for one token and return the seconds until it came; raises what prevented it."""
+Match = Callable[[str, Sequence[str]], list[str]]
+"""Return the ids that a name stands for, of all ids."""
 
 
-class Verdict(NamedTuple):
-    """What was found of one model; None is what could not be told, or was not asked.
+@dataclass(frozen=True, kw_only=True)
+class ModelsCheckOptions:
+    """The options of ``models check``; durations are in seconds."""
 
-    ``model`` is an id, a glob that nothing matches, or None where not even a name was known;
-    ``latency`` is in seconds; ``offered`` are the ids that there are instead of a missing one;
-    ``failure`` says what is wrong.
+    names: Annotated[
+        list[str],
+        Argument("[MODEL]...", "Exact ids, or globs that must match.  [the model of the profile]"),
+    ] = field(default_factory=list)
+    probe: Annotated[
+        bool,
+        Flag(
+            "--probe",
+            "Ask each model for one token; being listed does not prove it works.",
+        ),
+    ] = False
+    max_latency: Annotated[
+        float | None,
+        Flag(
+            "--max-latency",
+            "With --probe: slower models fail with status 28.",
+            metavar="DURATION",
+            parse=parse_duration,
+        ),
+    ] = None
+    jobs: Annotated[
+        int,
+        Flag("--jobs -j", "Probe N models at a time.", metavar="N", minimum=1, maximum=64),
+    ] = 4
+    wait: Annotated[
+        float | None,
+        Flag(
+            "--wait",
+            "Poll until all pass, for at most DURATION; a refused key ends it.",
+            metavar="DURATION",
+            parse=parse_duration,
+        ),
+    ] = None
+    refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
+
+    def validate(self) -> None:
+        """Raise ``UsageError`` for options that cannot be used together or at all."""
+        need((self.max_latency is not None, "--max-latency", self.probe, "--probe"))
+        if "" in self.names:
+            raise UsageError("the name of a model is empty", remedy="leave it out, or name one")
+
+
+class ModelCheck(NamedTuple):
+    """The result of checking one model; a field is None if unknown or not checked.
+
+    ``model`` is an id, a glob that matches no id, or None if no name was known. ``latency`` is in
+    seconds. ``offered`` are the ids that the server lists, if it does not list this one.
     """
 
     model: str | None
@@ -51,63 +110,91 @@ class Verdict(NamedTuple):
     answered: bool | None = None
     latency: float | None = None
     offered: Sequence[str] | None = None
-    failure: ContextopsError | None = None
+    error: ContextopsError | None = None
 
 
-def judge(names: Sequence[str], list_ids: ListIds, find: Find = match_models) -> list[Verdict]:
-    """Tell which of these names the server lists; without any, its only model.
+def check_models(
+    options: ModelsCheckOptions, profile: Profile, client: Client, progress: Callable[[str], None]
+) -> list[ModelCheck]:
+    """Check models as ``models check`` does: the named ones, else the one of the profile.
 
-    ``find`` gives the ids that a name stands for.
+    While it waits, ``progress`` is called with what it waits for.
     """
-    asked: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
+    names = options.names or ([profile.model] if profile.model else [])
+    # Only names that were typed may be globs; a profile has an exact id.
+    match = match_models if options.names else exact_model
+
+    def list_ids() -> list[str]:
+        return [model["id"] for model in client.models(refresh=options.refresh)]
+
+    def poll(time_left: float) -> list[ModelCheck]:
+        # However short the wait, a poll has a second.
+        max_time = METADATA_MAX_TIME if profile.max_time is None else profile.max_time
+        limit = shortest_limit(max_time, max(time_left, 1.0) if time_left else 0.0)
+        client.begin(limit)
+        start = time.monotonic()
+        checks = check_listed(names, list_ids, match)
+        if not options.probe:
+            return checks
+        return probe_models(
+            checks,
+            client.probe,
+            jobs=options.jobs,
+            max_latency=options.max_latency or 0.0,
+            seconds=max(limit - (time.monotonic() - start), 0.001) if limit else 0.0,
+        )
+
+    return add_suggestions(poll_until_ok(poll, options.wait or 0.0, progress))
+
+
+def check_listed(
+    names: Sequence[str], list_ids: ListIds, match: Match = match_models
+) -> list[ModelCheck]:
+    """Check which of the names the server lists; without names, its only model."""
+    wanted: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
     try:
         ids = list_ids()
-    except ContextopsError as failure:
-        return [Verdict(name, available=None, failure=failure) for name in asked]
-    verdicts: dict[str | None, Verdict] = {}
-    for name in asked:
-        found = ids if name is None else find(name, ids)
+    except ContextopsError as error:
+        return [ModelCheck(name, available=None, error=error) for name in wanted]
+    checks: dict[str | None, ModelCheck] = {}
+    for name in wanted:
+        matches = ids if name is None else match(name, ids)
         if name is None and len(ids) > 1:
-            verdicts[name] = _not_chosen(ids)
-            break
-        for model in found:
-            verdicts.setdefault(model, Verdict(model, available=True))
-        if not found:
-            verdicts.setdefault(name, _missing(name, ids))
-    return list(verdicts.values())
+            remedy = "name those to check, or one for good: contextops config set model ID"
+            not_chosen = ConfigError("no model chosen", remedy=f"{describe_offer(ids)}; {remedy}")
+            return [ModelCheck(None, available=None, error=not_chosen)]
+        for model in matches:
+            checks.setdefault(model, ModelCheck(model, available=True))
+        if not matches:
+            checks.setdefault(name, _missing(name, ids))
+    return list(checks.values())
 
 
-def _not_chosen(ids: Sequence[str]) -> Verdict:
-    remedy = "name those to check, or one for good: contextops config set model ID"
-    failure = ConfigError("no model chosen", describe_offer(ids), remedy)
-    return Verdict(None, available=None, failure=failure)
-
-
-def _missing(name: str | None, ids: Sequence[str]) -> Verdict:
-    why = "" if ids else f"it lists none: the key is good, but {ACCESS_HINT}"
-    failure = ModelNotFoundError(f"the server has no model {name or 'at all'}", why)
-    return Verdict(name, available=False, offered=ids, failure=failure)
+def _missing(name: str | None, ids: Sequence[str]) -> ModelCheck:
+    what = "the server has no models" if name is None else f"the server has no model {name}"
+    why = "" if ids else f"it lists none; the key is accepted, but {ACCESS_HINT}"
+    return ModelCheck(name, available=False, offered=ids, error=ModelNotFoundError(what, why))
 
 
 def probe_models(
-    verdicts: Sequence[Verdict],
+    checks: Sequence[ModelCheck],
     probe: Probe,
     *,
     jobs: int,
     max_latency: float = 0.0,
     seconds: float = 0.0,
-) -> list[Verdict]:
-    """Have each model that is there say a word, ``jobs`` at a time, and measure how long it takes.
+) -> list[ModelCheck]:
+    """Ask each available model for one token, ``jobs`` at a time, and measure its latency.
 
-    What takes longer than ``max_latency`` seconds failed; what has not been asked after
-    ``seconds`` is not; 0 is no limit.
+    A model slower than ``max_latency`` seconds fails. Models not yet probed after ``seconds`` are
+    not probed. 0 is no limit.
     """
     end = time.monotonic() + seconds if seconds else None
+    models = [each.model for each in checks if each.available and each.model is not None]
     waiting: SimpleQueue[str] = SimpleQueue()
-    listed = [each.model for each in verdicts if each.available and each.model is not None]
-    for model in listed:
+    for model in models:
         waiting.put(model)
-    told: SimpleQueue[Verdict | BaseException] = SimpleQueue()
+    results: SimpleQueue[ModelCheck | BaseException] = SimpleQueue()
 
     def work() -> None:
         while True:
@@ -116,124 +203,112 @@ def probe_models(
             except Empty:
                 return
             try:
-                is_over = end is not None and time.monotonic() >= end
-                told.put(_not_asked(model) if is_over else _probed(model, probe, max_latency))
-            except BaseException as bug:  # noqa: BLE001 - the main thread raises it
-                told.put(bug)
+                is_late = end is not None and time.monotonic() >= end
+                results.put(_not_probed(model) if is_late else _probe(model, probe, max_latency))
+            except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+                results.put(error)
 
-    for _ in range(min(jobs, len(listed))):
-        # Daemons: whoever interrupts does not wait for the slowest model.
+    for _ in range(min(jobs, len(models))):
+        # Daemon threads, so that Ctrl-C does not wait for the slowest model.
         threading.Thread(target=work, name="probe", daemon=True).start()
-    answered = {verdict.model: verdict for verdict in (_taken(told) for _ in listed)}
-    return [answered.get(each.model, each) for each in verdicts]
+    probed: dict[str | None, ModelCheck] = {}
+    for _ in models:
+        result = results.get()
+        if isinstance(result, BaseException):
+            raise result
+        probed[result.model] = result
+    return [probed.get(each.model, each) for each in checks]
 
 
-def _taken(told: SimpleQueue[Verdict | BaseException]) -> Verdict:
-    verdict = told.get()
-    if isinstance(verdict, BaseException):
-        raise verdict
-    return verdict
+def _not_probed(model: str) -> ModelCheck:
+    remedy = "allow more with --max-time, or probe more at a time with -j"
+    error = TimedOutError(f"{model} was not probed", "no time was left", remedy)
+    return ModelCheck(model, available=True, error=error)
 
 
-def _not_asked(model: str) -> Verdict:
-    remedy = "allow more with --max-time, or ask more at a time with -j"
-    failure = TimedOutError(f"{model} was not asked", "the others took all of the time", remedy)
-    return Verdict(model, available=True, failure=failure)
-
-
-def _probed(model: str, probe: Probe, max_latency: float) -> Verdict:
+def _probe(model: str, probe: Probe, max_latency: float) -> ModelCheck:
     try:
         latency = probe(model)
-    except ContextopsError as failure:
-        failure.what = f"{model} does not answer: {failure.what}"
-        return Verdict(model, available=True, answered=False, failure=failure)
+    except ContextopsError as error:
+        error.what = f"{model} does not answer: {error.what}"
+        return ModelCheck(model, available=True, answered=False, error=error)
     slow = None
     if max_latency and latency > max_latency:
-        took, allowed = (f"{seconds * 1000:.0f} ms" for seconds in (latency, max_latency))
-        slow = TimedOutError(f"{model} is slow", f"it took {took}, {allowed} are allowed")
-    return Verdict(model, available=True, answered=True, latency=latency, failure=slow)
+        took, limit = (f"{seconds * 1000:.0f} ms" for seconds in (latency, max_latency))
+        slow = TimedOutError(f"{model} is slow", f"it took {took}, the limit is {limit}")
+    return ModelCheck(model, available=True, answered=True, latency=latency, error=slow)
 
 
-def with_hints(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Say of what is missing what may have been meant: of the first ten, as it takes its time."""
-    hinted = 0
-    for each in verdicts:
-        if each.failure and each.offered and each.model and hinted < _MOST_NAMED:
-            each.failure.remedy = suggest_models(each.model, each.offered)
-            hinted += 1
-    return list(verdicts)
+def add_suggestions(checks: list[ModelCheck]) -> list[ModelCheck]:
+    """Add to the errors of the first ten missing models which ids may have been meant."""
+    suggested = 0
+    for each in checks:
+        if each.error and each.offered and each.model and suggested < _MAX_NAMED:
+            each.error.remedy = suggest_models(each.model, each.offered)
+            suggested += 1
+    return checks
 
 
-def combined_error(verdicts: Iterable[Verdict]) -> ContextopsError | None:
-    """Give the one failure that stands for all: what is missing, else the first."""
-    failed = [each for each in verdicts if each.failure]
+def combined_error(checks: Iterable[ModelCheck]) -> ContextopsError | None:
+    """Return the error that stands for all of them: that of missing models, else the first."""
+    failed = [each for each in checks if each.error]
     missing = [each for each in failed if each.available is False]
     if len(missing) > 1:
         return _all_missing(missing)
-    # Those that could not be told share one.
-    failures = list(dict.fromkeys(each.failure for each in missing or failed if each.failure))
-    if len(failures) < 2:
-        return failures[0] if failures else None
-    first = copy.copy(failures[0])
-    first.what = f"{len(failures)} models fail, the first: {first.what}"
+    # Models that could not be checked share one error.
+    errors = list(dict.fromkeys(each.error for each in missing or failed if each.error))
+    if len(errors) < 2:
+        return errors[0] if errors else None
+    first = copy.copy(errors[0])
+    first.what = f"{len(errors)} models failed, the first: {first.what}"
     return first
 
 
-def _all_missing(missing: Sequence[Verdict]) -> ModelNotFoundError:
-    named = [_with_near(each) for each in missing[:_MOST_NAMED]]
+def _all_missing(missing: Sequence[ModelCheck]) -> ModelNotFoundError:
+    named = []
+    for each in missing[:_MAX_NAMED]:
+        remedy = each.error.remedy if each.error else ""
+        suggestion = f" ({remedy})" if remedy.startswith("did you mean") else ""
+        named.append(f"{each.model}{suggestion}")
     if len(missing) > len(named):
-        named.append(f"and {len(missing) - len(named)} more, which stdout names")
-    failure = missing[0].failure
-    why = failure.why if failure else ""
-    remedy = why or "see those that there are with 'contextops models list'"
+        named.append(f"and {len(missing) - len(named)} more, listed on stdout")
+    why = missing[0].error.why if missing[0].error else ""
+    remedy = why or "list the available ones with 'contextops models list'"
     return ModelNotFoundError(f"{len(missing)} models are missing", ", ".join(named), remedy)
 
 
-def _with_near(verdict: Verdict) -> str:
-    remedy = verdict.failure.remedy if verdict.failure else ""
-    return f"{verdict.model} ({remedy})" if remedy.startswith("did you") else f"{verdict.model}"
-
-
 def poll_until_ok(
-    poll: Callable[[float], list[Verdict]],
+    poll: Callable[[float], list[ModelCheck]],
     seconds: float,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> list[Verdict]:
-    """Poll until nothing fails, or nothing can mend it, or so many seconds are over.
+) -> list[ModelCheck]:
+    """Poll until no check fails, waiting cannot help, or the seconds are over.
 
-    ``poll`` is given the seconds that are left; ``tell`` is told what it waits for.
+    ``poll`` takes the seconds that are left. ``progress`` takes what is waited for.
     """
     end = clock() + seconds
-    # The last poll is to have some time for itself.
+    # The last poll still gets some time.
     last_start = end - min(1.0, seconds / 4)
     pause = FIRST_PAUSE
-    verdicts = poll(seconds)
+    checks = poll(seconds)
     if seconds and clock() >= end:
-        _allow_more(verdicts)
-    while (failure := combined_error(verdicts)) is not None and not _is_final(verdicts):
+        for each in checks:
+            # The end of the wait was the limit that this poll ran into, not its --max-time.
+            if isinstance(each.error, TimedOutError) and "--max-time" in each.error.remedy:
+                each.error.remedy = "allow more with --wait"
+    while (error := combined_error(checks)) is not None:
         left = last_start - clock()
-        if left <= 0:
+        if left <= 0 or any(isinstance(each.error, _FINAL_ERRORS) for each in checks):
             break
-        tell(f"waiting: {failure.summary}")
-        sleep(min(left, max(pause, failure.retry_after or 0.0)))
+        progress(f"waiting: {error.summary}")
+        sleep(min(left, max(pause, error.retry_after or 0.0)))
         later = poll(end - clock())
-        if clock() >= end and any(isinstance(each.failure, TimedOutError) for each in later):
-            # It was cut by the end of the wait: what was found before says more.
+        if clock() >= end and any(isinstance(each.error, TimedOutError) for each in later):
+            # This poll was cut short by the end of the wait; the one before says more.
             break
-        verdicts = later
+        checks = later
         pause = min(2 * pause, LAST_PAUSE)
-    return verdicts
-
-
-def _allow_more(verdicts: Iterable[Verdict]) -> None:
-    """Name the limit that it was: the end of the wait, not that of a poll."""
-    for each in verdicts:
-        if isinstance(each.failure, TimedOutError) and "--max-time" in each.failure.remedy:
-            each.failure.remedy = "allow more with --wait"
-
-
-def _is_final(verdicts: Iterable[Verdict]) -> bool:
-    return any(isinstance(each.failure, _FINAL) for each in verdicts)
+    return checks

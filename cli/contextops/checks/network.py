@@ -1,4 +1,4 @@
-"""Whether a host has an address, and whether something listens there: for whoever asks why not."""
+"""DNS and TCP checks of a host, to find out why it cannot be reached."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from typing import TypeVar
 from contextops.api import SHARE_OF_ONE_ADDRESS
 from contextops.errors import TimedOutError, UnreachableError, reason
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
-def addresses(host: str, port: int, timeout: float, setting: str) -> list[str]:
-    """Resolve a name; raises ``UnreachableError``, or ``TimedOutError`` where a name server hangs.
+def resolve(host: str, port: int, timeout: float, setting: str) -> list[str]:
+    """Return the addresses of a host.
 
-    ``setting`` is where the name comes from.
+    ``setting`` is the setting that names the host. ``timeout`` is in seconds; 0 is no limit.
+
+    Raises:
+        TimedOutError: the name server does not respond.
+        UnreachableError: the name cannot be resolved.
     """
 
-    def resolve() -> list[str]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    def look_up() -> list[str]:
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in entries))
 
     try:
-        return _within(timeout, resolve)
+        return _call_with_timeout(timeout, look_up)
     except TimeoutError:
         raise TimedOutError(f"cannot resolve {host}", f"no answer within {timeout:g} s") from None
     except (OSError, UnicodeError) as error:
@@ -36,45 +40,52 @@ def addresses(host: str, port: int, timeout: float, setting: str) -> list[str]:
         ) from None
 
 
-def connection(host: str, port: int, timeout: float, setting: str) -> str:
-    """Connect and hang up; gives the address that took it, or raises ``UnreachableError``."""
+def connect(host: str, port: int, timeout: float, setting: str) -> str:
+    """Connect, close the connection, and return the address that accepted it.
 
-    def connect() -> str:
-        for_one = timeout * SHARE_OF_ONE_ADDRESS or None
-        with socket.create_connection((host, port), for_one) as taken:
-            return str(taken.getpeername()[0])
+    The parameters are those of ``resolve``.
+
+    Raises:
+        TimedOutError: no address responds.
+        UnreachableError: the connection fails.
+    """
+
+    def open_connection() -> str:
+        timeout_of_one_address = timeout * SHARE_OF_ONE_ADDRESS or None
+        with socket.create_connection((host, port), timeout_of_one_address) as connection:
+            return str(connection.getpeername()[0])
 
     try:
-        return _within(timeout, connect)
+        return _call_with_timeout(timeout, open_connection)
     except TimeoutError:
         raise TimedOutError(
             f"cannot connect to {host} port {port}",
             f"no answer within {timeout:g} s",
-            f"check {setting}, and the firewalls between",
+            f"check {setting} and any firewall in between",
         ) from None
     except OSError as error:
         raise UnreachableError(
             f"cannot connect to {host} port {port}",
             reason(error),
-            f"check that it runs, and {setting} ('contextops config get {setting}')",
+            f"check that the server is running, and {setting} ('contextops config get {setting}')",
         ) from None
 
 
-def _within(timeout: float, do: Callable[[], Found]) -> Found:
-    """Do it in a thread: a name server that hangs would hold Ctrl-C up, and heeds no limit."""
-    done: SimpleQueue[Found | BaseException] = SimpleQueue()
+def _call_with_timeout(timeout: float, function: Callable[[], T]) -> T:
+    """Call a function in a thread: a hanging name server ignores timeouts and blocks Ctrl-C."""
+    results: SimpleQueue[T | BaseException] = SimpleQueue()
 
     def run() -> None:
         try:
-            done.put(do())
-        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
-            done.put(error)
+            results.put(function())
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            results.put(error)
 
-    threading.Thread(target=run, name="reach", daemon=True).start()
+    threading.Thread(target=run, name="network-check", daemon=True).start()
     try:
-        found = done.get(timeout=timeout or None)
+        result = results.get(timeout=timeout or None)
     except Empty:
         raise TimeoutError from None
-    if isinstance(found, BaseException):
-        raise found
-    return found
+    if isinstance(result, BaseException):
+        raise result
+    return result

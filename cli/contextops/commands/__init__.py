@@ -19,7 +19,7 @@ SUMMARIES = {
     "api": "Call any endpoint of the server.",
     "serve": "Run the demo model as a local server, until Ctrl-C.",
     "completion": "Print the completion script of a shell.",
-    "help": "Explain exit-codes, the environment, or a command.",
+    "help": "Explain a topic or a command.",
 }
 """The help of each, in the order in which a new user needs them."""
 

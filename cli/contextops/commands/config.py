@@ -13,7 +13,7 @@ from contextops.chat import STANDARD_INPUT, InputReader
 from contextops.commands import SUMMARIES
 from contextops.commands.config_check import check
 from contextops.commands.context import Context
-from contextops.commands.options import JSON, command
+from contextops.commands.options import JSON, REPORT, command
 from contextops.commands.parser import Command, OnlineCommand, group
 from contextops.config import (
     Keys,
@@ -40,7 +40,7 @@ from contextops.flags import Argument, Flag
 from contextops.output import Result
 
 app = group("config", SUMMARIES["config"])
-app.command("check", cls=OnlineCommand)(check)
+command(app, "check", OnlineCommand, flags=[JSON, REPORT])(check)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,66 +1,52 @@
-"""``contextops config check``: why it does not work."""
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import typer
+"""``contextops config check``: why the setup does not work."""
 
 from contextops.commands.context import Context
-from contextops.commands.options import AsJson, AsReport
-from contextops.flags import exclude
-from contextops.output import Finding, Printer, print_report
-
-if TYPE_CHECKING:
-    from contextops.checks import CheckResult
+from contextops.output import Finding, Result, finding_lines
 
 
-def check(ctx: typer.Context, form: AsReport = None, as_json: AsJson = False) -> None:
-    """Find out why it does not work: the file, the way to the server, the key, the models.
+def check(context: Context) -> None:
+    """Diagnose the setup: the config file, the connection, the key and the models.
 
     \b
     contextops config check
     contextops config check --profile work --json | jq '.[] | select(.state == "failed")'
 
-    Exits with the status of the first thing that fails.
+    Exits with the status of the first check that fails.
     """
-    runtime: Context = ctx.obj
-    exclude((form is not None, "--format", as_json, "--json"))
-    from contextops.checks import Examination, examine
+    from contextops.checks import examine
 
-    printer = runtime.printer
+    printer = context.printer
     printer.require_stdout()
-    examination = Examination(
-        lambda: runtime.profile, lambda: runtime.client, lambda: runtime.anonymous
-    )
     with printer.waiting():
-        examined = list(examine(examination.looks()))
-    _show_examined(examined, printer, form=form, as_json=as_json)
-    if failure := next((each.failure for each in examined if each.failure), None):
-        raise failure
-
-
-def _show_examined(
-    examined: Sequence["CheckResult"], printer: Printer, *, form: str | None, as_json: bool
-) -> None:
+        results = list(
+            examine(lambda: context.profile, lambda: context.client, lambda: context.anonymous)
+        )
     findings = [
         Finding(
             each.state,
             each.check,
-            each.failure.code if each.failure else each.detail,
-            error=printer.error_object(each.failure) if each.failure else None,
+            each.error.code if each.error else each.detail,
+            error=printer.error_object(each.error) if each.error else None,
         )
-        for each in examined
+        for each in results
     ]
-    if as_json:
-        printer.json(
-            [
-                {"check": check.name, "state": check.state, "detail": each.detail or None}
-                | {"error": check.error}
-                for each, check in zip(examined, findings, strict=True)
-            ]
+    context.show(
+        Result(
+            document=lambda: [
+                {
+                    "check": result.check,
+                    "state": result.state,
+                    "detail": result.detail or None,
+                    "error": finding.error,
+                }
+                for result, finding in zip(results, findings, strict=True)
+            ],
+            lines=lambda: finding_lines(findings),
+            header=("CHECK", "STATE", "DETAIL"),
+            rows=lambda: [(each.name, each.state, each.detail) for each in findings],
+            findings=lambda: findings,
+            title="contextops config check",
         )
-    elif form is None and printer.stdout_is_terminal:
-        rows = [(each.name, each.state, each.detail) for each in findings]
-        printer.table(("CHECK", "STATE", "DETAIL"), rows)
-    else:
-        print_report(form, "contextops config check", findings, printer)
+    )
+    if error := next((each.error for each in results if each.error), None):
+        raise error

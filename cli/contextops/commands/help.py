@@ -1,5 +1,11 @@
-"""``contextops help``: what no single command's help can say."""
+"""``contextops help``: the topics in ``contextops/help``, and the help of commands.
 
+A topic is a Markdown file: a title, then text that fits in 80 columns. A line that names a table
+in braces is replaced by that table.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,84 +13,75 @@ import typer
 from contextops.commands.context import Context
 from contextops.commands.parser import Command, alone
 from contextops.config import environment_variables
-from contextops.errors import (
-    INTERNAL,
-    OK,
-    AuthError,
-    BadResponseError,
-    ConfigError,
-    InputError,
-    ModelNotFoundError,
-    NoMatchError,
-    OutputError,
-    RateLimitedError,
-    RejectedError,
-    ServerError,
-    TimedOutError,
-    TlsError,
-    TooLargeError,
-    TruncatedError,
-    UnreachableError,
-    UsageError,
-)
+from contextops.errors import INTERNAL, OK, ContextopsError, UsageError
 
 app = alone()
 
-_WHEN = {
-    UsageError: "bad flag or argument, flags that exclude each other, no prompt",
-    ConfigError: "broken or unsafe settings, unknown profile, no model chosen, port taken",
-    AuthError: "no key, or 401 or 403 of the server itself",
-    ModelNotFoundError: "the server does not offer the model; models check misses one",
-    UnreachableError: "name, refused, no route, proxy, closed before any answer",
-    BadResponseError: "not HTTP, a web page, no JSON, wrong shape, redirect, unknown path",
-    NoMatchError: "the answer is not of the form that was asked for",
-    TruncatedError: "the answer ended unproved, or at a limit that you did not set",
-    RejectedError: "any other 4xx",
-    OutputError: "stdout or an output file cannot be written",
-    InputError: "a file or standard input is unreadable, not UTF-8, or too large",
-    TimedOutError: "connecting, first word, silence, or the whole",
-    RateLimitedError: "429 after the retries",
-    ServerError: "5xx after the retries, an error in the stream, a provider's failure",
-    TlsError: "certificate or handshake",
-    TooLargeError: "a size limit of ours was hit",
-}
+_FOLDER = Path(__file__).parents[1] / "help"
+
+TOPICS = tuple(sorted(path.stem for path in _FOLDER.glob("*.md")))
+"""The names of the topics."""
 
 EXIT_CODES = (
     (str(OK), "ok", "the answer is complete"),
-    (str(INTERNAL), "internal", "a bug of ours; the message says what to report"),
-    *((str(failure.status), failure.code, when) for failure, when in _WHEN.items()),
-    ("129 130 141 143", "-", "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM, by the signal itself"),
+    (str(INTERNAL), "internal", "a bug; the message says what to report"),
+    *(
+        (str(error.status), error.code, error.when)
+        for error in sorted(ContextopsError.__subclasses__(), key=lambda error: error.status)
+    ),
+    ("129 130 141 143", "-", "ended by SIGHUP, SIGINT, SIGPIPE, SIGTERM, by the signal itself"),
 )
+"""Status, code and occasion of each exit status; the last row is not an error."""
 
-TOPICS = ("exit-codes", "environment")
+_TABLES: dict[str, Callable[[], Iterable[Sequence[str]]]] = {
+    "{exit-codes}": lambda: EXIT_CODES,
+    "{environment}": environment_variables,
+}
 
 
+def read_topic(name: str) -> tuple[str, str]:
+    """Return the title and the text of a topic; tables are still placeholders."""
+    title, _, text = (_FOLDER / f"{name}.md").read_text(encoding="utf-8").partition("\n")
+    return title.removeprefix("# "), text.strip("\n")
+
+
+# Not an options object: the help of other commands is found in Typer's own context.
 @app.command("help", cls=Command)
 def help_topic(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TOPIC|COMMAND]...", help="exit-codes, environment, a command."),
+        typer.Argument(
+            metavar="[TOPIC|COMMAND]...", help=f"One of {', '.join(TOPICS)}; or a command."
+        ),
     ] = None,
 ) -> None:
-    """Explain exit-codes, the environment, or a command."""
-    runtime: Context = ctx.obj
-    if words == ["exit-codes"]:
-        runtime.printer.columns(EXIT_CODES)
-    elif words == ["environment"]:
-        runtime.printer.columns(environment_variables())
+    """Explain a topic or a command."""
+    context: Context = ctx.obj
+    printer = context.printer
+    if not words:
+        printer.write_text(f"{ctx.find_root().get_help()}\n\nTopics of 'contextops help':\n")
+        width = max(map(len, TOPICS))
+        printer.lines(f"  {name:<{width}}  {read_topic(name)[0]}" for name in TOPICS)
+    elif len(words) == 1 and words[0] in TOPICS:
+        _, text = read_topic(words[0])
+        for line in text.splitlines():
+            if line in _TABLES:
+                printer.columns(_TABLES[line]())
+            else:
+                printer.line(line)
     else:
-        runtime.printer.write_text(f"{_help_of(ctx.find_root(), words or [])}\n")
+        printer.write_text(f"{_help_of_command(ctx.find_root(), words)}\n")
 
 
-def _help_of(ctx: Any, words: list[str]) -> str:
-    """Give the help of a command, as its own ``--help`` prints it."""
+def _help_of_command(ctx: Any, words: list[str]) -> str:
+    """Return the help of a command, as its own ``--help`` prints it."""
     for word in words:
         command = getattr(ctx.command, "commands", {}).get(word)
         if command is None:
             raise UsageError(
-                f"no help on {' '.join(words)}",
-                remedy=f"try {' or '.join(TOPICS)}, or a command",
+                f"no help topic '{' '.join(words)}'",
+                remedy=f"try {', '.join(TOPICS)}, or a command",
             )
         ctx = typer.Context(command, parent=ctx, info_name=word)
     return str(ctx.get_help())

@@ -26,7 +26,7 @@ class ServeOptions:
     """The options of ``serve``."""
 
     host: Annotated[
-        str, Flag("--host", "Address to listen on; 0.0.0.0 means all networks.", "HOST")
+        str, Flag("--host", "Address to listen on; 0.0.0.0 means all interfaces.", "HOST")
     ] = "localhost"
     port: Annotated[
         int,

@@ -1,10 +1,11 @@
-"""Everything that is printed: text, JSON, tables, reports."""
+"""Everything that is printed: results, messages, rendered Markdown, reports."""
 
 from contextops.output.markdown_blocks import first_code_block
-from contextops.output.printer import COLORS, Printer, StdoutError
-from contextops.output.report import REPORT_FORMATS, Finding, print_report
+from contextops.output.printer import COLORS, Printer
+from contextops.output.report import REPORT_FORMATS, Finding, finding_lines
 from contextops.output.results import Format, Result
 from contextops.output.sanitize import sanitize_exact, sanitize_text
+from contextops.output.streams import StdoutError
 
 __all__ = [
     "COLORS",
@@ -14,8 +15,8 @@ __all__ = [
     "Printer",
     "Result",
     "StdoutError",
+    "finding_lines",
     "first_code_block",
-    "print_report",
     "sanitize_exact",
     "sanitize_text",
 ]

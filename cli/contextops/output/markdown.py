@@ -1,4 +1,4 @@
-"""Show a model's Markdown on a terminal, a block at a time: the only module that loads Rich."""
+"""Rendering of Markdown on a terminal, block by block: the only module that loads Rich."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.syntax import Syntax
 from rich.theme import Theme
 
-from contextops.output.markdown_blocks import Blocks
+from contextops.output.markdown_blocks import BlockSplitter
 
-_WIDTH = 80
+_DEFAULT_WIDTH = 80
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
-# Rich fills lines up to the width: spaces to be copied, and lines broken by a narrower window.
-_FILLING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+# Rich pads lines to the full width: the spaces would be copied along, and would wrap in a narrower
+# window.
+_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+# A background color for code would stand out on a light terminal.
+_THEME = Theme({"markdown.code": "cyan", "markdown.h1": "bold underline"})
 
 
 class _Heading(markdown.Heading):
-    """A heading where text begins: Rich would center it."""
+    """A heading aligned to the left; Rich would center it."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Give the heading's text."""
+        """Yield the heading's text."""
         yield self.text
 
 
 class _Code(markdown.CodeBlock):
-    """Code as it can be copied: Rich would indent it, fold it, and make spaces of its tabs."""
+    """Code that can be copied; Rich would indent it, wrap it, and replace its tabs by spaces."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Give the code's lines, which the terminal folds where they are too long."""
+        """Yield the lines of code, of which the terminal itself wraps the long ones."""
         if options.max_width < console.width:
-            # In a list or a quote what is too long would be cut off.
+            # In a list or a quotation Rich would cut long lines off unless it wraps them.
             yield from super().__rich_console__(console, options)
             return
         code = str(self.text).rstrip()
@@ -46,7 +49,7 @@ class _Code(markdown.CodeBlock):
 
 
 class _Markdown(markdown.Markdown):
-    """Markdown with our headings and code."""
+    """Markdown with the headings and code of this module."""
 
     elements: ClassVar = {
         **markdown.Markdown.elements,
@@ -56,39 +59,36 @@ class _Markdown(markdown.Markdown):
     }
 
 
-# A background of its own would stand out on a light terminal.
-_THEME = Theme({"markdown.code": "cyan", "markdown.h1": "bold underline"})
-
-
 class MarkdownWriter:
-    """Render each block when it is finished, so that nothing shown is ever taken back.
+    """A writer that renders each block once it is complete, so that no output is ever taken back.
 
-    ``write`` puts text on the terminal; ``clean`` makes the model's control characters visible.
+    ``write`` puts text on the terminal; ``sanitize`` makes control characters visible. ``color`` is
+    one of ``COLORS``.
     """
 
     def __init__(
-        self, write: Callable[[str], None], *, color: str, clean: Callable[[str], str]
+        self, write: Callable[[str], None], *, color: str, sanitize: Callable[[str], str]
     ) -> None:
-        self._put = write
-        self._clean = clean
-        self._blocks = Blocks()
+        self._write = write
+        self._sanitize = sanitize
+        self._splitter = BlockSplitter()
         self._has_written = False
         self._no_color = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
 
     def write(self, text: str) -> None:
-        """Take the next words and show the blocks that they finish."""
-        for block in self._blocks.feed(self._clean(text)):
-            self._show(block)
+        """Add a piece of text and render the blocks that it completes."""
+        for block in self._splitter.feed(self._sanitize(text)):
+            self._render(block)
 
     def end(self) -> None:
-        """Show what is left."""
-        for block in self._blocks.close():
-            self._show(block)
+        """Render the last block."""
+        for block in self._splitter.close():
+            self._render(block)
 
-    def _show(self, block: str) -> None:
+    def _render(self, block: str) -> None:
         if not block.strip():
             return
-        # A console of its own for each block: the terminal may have been resized.
+        # A new console for each block, since the terminal may have been resized.
         screen = io.StringIO()
         console = Console(
             file=screen,
@@ -98,26 +98,26 @@ class MarkdownWriter:
             theme=_THEME,
         )
         if console.width < 1:
-            # COLUMNS=0: nothing at all would be shown.
-            console.width = _WIDTH
-        console.print(_parsed(block), crop=False)
+            # With COLUMNS=0 Rich would print nothing.
+            console.width = _DEFAULT_WIDTH
+        console.print(_parse(block), crop=False)
         gap = "\n" if self._has_written else ""
         self._has_written = True
-        # Markdown may mean nothing to be shown, but the model said something.
-        shown = _FILLING.sub(r"\1", _without_margins(screen.getvalue())) or block.strip("\n")
-        self._put(f"{gap}{shown}\n")
+        # Some Markdown renders to nothing, but the model's text must not get lost.
+        rendered = _PADDING.sub(r"\1", _strip_margins(screen.getvalue())) or block.strip("\n")
+        self._write(f"{gap}{rendered}\n")
 
 
-def _parsed(block: str) -> _Markdown:
-    """Parse all but what hides words: Rich leaves out tags, pictures' addresses, references."""
+def _parse(block: str) -> _Markdown:
+    """Parse a block without the syntax whose text Rich hides: HTML, images, link references."""
     parsed = _Markdown("", code_theme="ansi_dark", hyperlinks=False)
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
     parsed.parsed = parser.disable(["image", "reference"]).parse(block)
     return parsed
 
 
-def _without_margins(shown: str) -> str:
-    """Leave out the empty lines around a block: Rich gives each kind of block others."""
-    lines = shown.split("\n")
+def _strip_margins(rendered: str) -> str:
+    """Return the lines without the empty ones around them, which differ by the kind of block."""
+    lines = rendered.split("\n")
     filled = [number for number, line in enumerate(lines) if _STYLES.sub("", line).strip()]
     return "\n".join(lines[filled[0] : filled[-1] + 1]) if filled else ""

@@ -1,7 +1,7 @@
-"""Cut Markdown that is still being written into blocks that are finished.
+"""Splitting Markdown into blocks, while it arrives or afterwards.
 
-A block is what can be rendered for good: a paragraph, a list, a fenced code, each whole. So a
-terminal never has to take back what it showed.
+A block is a complete paragraph, list, fenced code block and so on: what can be rendered for good,
+so that a terminal never has to take back what it showed.
 """
 
 from __future__ import annotations
@@ -9,101 +9,105 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# What follows backticks has none: "```x``` is code" is a line of a paragraph.
-_OPENING = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
-_CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})\s*")
-_LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)])(\s|$)")
-_START_OF_LIST = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)]?)?")
+# CommonMark, section 4.5: the info string after backticks contains no backtick, so that
+# "```x``` is code" is a line of a paragraph.
+_FENCE_OPEN = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
+_FENCE_CLOSE = re.compile(r" {0,3}(`{3,}|~{3,})\s*")
+_LIST_ITEM = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)])(\s|$)")
+_MAY_BECOME_LIST_ITEM = re.compile(r" {0,3}([-*+]|[0-9]{1,9}[.)]?)?")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-# Characters that tell whether a line is a list's.
-_TELLING = 16
+# This many characters of a line decide whether it is a list item.
+_LINE_START = 16
 
 
-class Blocks:
-    """Take text piece by piece and give the blocks that it finishes.
+class BlockSplitter:
+    """A splitter of text that arrives in pieces.
 
-    Joined by newlines they are the text, less white space at its end, and they are the same
-    however the text is cut.
+    The blocks, joined by newlines, are the text less white space at its end. They do not depend on
+    how the text was divided into pieces.
     """
 
     def __init__(self) -> None:
-        self._line: list[str] = []
+        # The pieces of the last line, the complete lines of the current block, and the fence that
+        # this block is in.
+        self._pieces: list[str] = []
         self._lines: list[str] = []
         self._fence = ""
 
     def feed(self, text: str) -> list[str]:
-        """Take the next words and give the blocks that are complete with them."""
+        """Add a piece of text and return the blocks that it completes."""
         blocks = []
         if text:
-            self._line.append(text)
+            self._pieces.append(text)
         if "\n" in text:
-            *lines, rest = "".join(self._line).split("\n")
-            self._line = [rest] if rest else []
-            blocks = [block for line in lines for block in self._take(line)]
-        begun = "".join(self._line[:_TELLING])
-        if not _START_OF_LIST.fullmatch(begun) and self._ends_before(begun):
-            blocks.append(self._cut())
+            *lines, rest = "".join(self._pieces).split("\n")
+            self._pieces = [rest] if rest else []
+            blocks = [block for line in lines for block in self._add_line(line)]
+        start = "".join(self._pieces[:_LINE_START])
+        if not _MAY_BECOME_LIST_ITEM.fullmatch(start) and self._ends_before(start):
+            blocks.append(self._take_block())
         return blocks
 
     def close(self) -> list[str]:
-        """Give what is left, finished or not."""
-        self._lines.append("".join(self._line))
-        self._line.clear()
-        return [block for block in [self._cut()] if block.strip()]
+        """Return the rest as the last block, complete or not; none if it is blank."""
+        self._lines.append("".join(self._pieces))
+        self._pieces.clear()
+        return [block for block in [self._take_block()] if block.strip()]
 
-    def _take(self, line: str) -> list[str]:
+    def _add_line(self, line: str) -> list[str]:
         if self._fence:
             self._lines.append(line)
-            closing = _CLOSING.fullmatch(line)
+            closing = _FENCE_CLOSE.fullmatch(line)
             if closing and closing[1].startswith(self._fence):
                 self._fence = ""
-                return [self._cut()]
+                return [self._take_block()]
             return []
-        opened = _OPENING.match(line)
-        before = [self._cut()] if self._lines and (opened or self._ends_before(line)) else []
+        opening = _FENCE_OPEN.match(line)
+        ends_block = self._lines and (opening or self._ends_before(line))
+        blocks = [self._take_block()] if ends_block else []
         self._lines.append(line)
-        if opened:
-            self._fence = opened[1]
-        elif not line.strip() and not _LIST.match(self._lines[0]):
-            # A paragraph ends with a blank line; a list may go on after it.
-            before.append(self._cut())
-        return before
+        if opening:
+            self._fence = opening[1]
+        elif not line.strip() and not _LIST_ITEM.match(self._lines[0]):
+            # A blank line ends a paragraph, but not a list.
+            blocks.append(self._take_block())
+        return blocks
 
     def _ends_before(self, line: str) -> bool:
-        """Tell whether what was gathered ends before a line that is no part of its list."""
+        """Return whether the current block, a list, ends before this line."""
         after_blank = bool(self._lines) and not self._lines[-1].strip() and not self._fence
-        goes_on = line.startswith(("  ", "\t")) or _LIST.match(line)
-        return after_blank and bool(line.strip()) and not goes_on
+        continues = line.startswith(("  ", "\t")) or _LIST_ITEM.match(line)
+        return after_blank and bool(line.strip()) and not continues
 
-    def _cut(self) -> str:
+    def _take_block(self) -> str:
         block = "\n".join(self._lines)
         self._lines = []
         return block
 
 
 def first_code_block(text: str, language: str | None = None) -> str | None:
-    """Give the content of the first fenced block of code, of a language if one is named.
+    """Return the content of the first fenced code block, or None if there is none.
 
-    None where there is none. The language is the first word after the fence, in any case.
+    With ``language``, of the first block whose info string begins with that word, in any case.
     """
-    # Not splitlines(): it cuts at form feeds and U+2028 too, which are part of the code.
+    # Not splitlines(), which also splits at form feeds and U+2028; those are part of the code.
     lines = iter(_LINE.findall(text))
     for line in lines:
-        opened = _OPENING.match(line.rstrip("\r\n"))
-        if not opened:
+        opening = _FENCE_OPEN.match(line.rstrip("\r\n"))
+        if not opening:
             continue
-        named = line[opened.end() :].split()
-        content = _until_closed(lines, opened[1], indent=opened.start(1))
-        if language is None or (named and named[0].lower() == language.lower()):
+        info = line[opening.end() :].split()
+        content = _read_code(lines, opening[1], indent=opening.start(1))
+        if language is None or (info and info[0].lower() == language.lower()):
             return content
     return None
 
 
-def _until_closed(lines: Iterator[str], fence: str, *, indent: int) -> str:
-    """Take the lines of a fenced block, each less the indentation of its fence."""
+def _read_code(lines: Iterator[str], fence: str, *, indent: int) -> str:
+    """Read up to the closing fence, removing from each line the indentation of the opening one."""
     content = []
     for line in lines:
-        closing = _CLOSING.fullmatch(line.rstrip("\r\n"))
+        closing = _FENCE_CLOSE.fullmatch(line.rstrip("\r\n"))
         if closing and closing[1].startswith(fence):
             break
         margin = len(line) - len(line.lstrip(" "))

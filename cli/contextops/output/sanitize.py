@@ -1,4 +1,4 @@
-"""The boundary for text that is not ours: visible characters only, on its line."""
+"""The one boundary for text that comes from elsewhere: no terminal obeys what passed it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def _visible(code: int) -> str:
     return f"\\u{{{code:x}}}"
 
 
+# C0 and C1 control characters, DEL, and the bidirectional controls of Unicode.
 _FORBIDDEN = [
     *(code for code in range(0x20) if chr(code) not in "\n\t"),
     *range(0x7F, 0xA0),
@@ -18,22 +19,27 @@ _FORBIDDEN = [
     *range(0x2066, 0x206A),
 ]
 _SANITIZED = {code: _visible(code) for code in _FORBIDDEN}
+_SANITIZED_EXACT = _SANITIZED | {ord(each): _visible(ord(each)) for each in "\n\t"}
 _WHITE_SPACE = re.compile("[ \t\r\n\u2028\u2029]+")
 
 
 def sanitize_text(text: str) -> str:
-    """Make every character visible that a terminal would obey instead of showing.
+    """Return the text with every character visible that a terminal would obey.
 
-    Works character by character, so a sequence cut between two calls cannot pass.
+    Newlines and tabs stay. Works character by character, so that a control sequence cannot pass
+    by being split between two calls.
     """
     return text.translate(_SANITIZED)
 
 
 def one_line(text: str) -> str:
-    """Sanitize, and fold white space, so that a foreign text stays on its line."""
-    return sanitize_text(_WHITE_SPACE.sub(" ", text).strip(" "))
+    """Return the sanitized text on one line, each run of white space folded into a space."""
+    return _WHITE_SPACE.sub(" ", text).strip(" ").translate(_SANITIZED)
 
 
 def sanitize_exact(text: str) -> str:
-    """Sanitize what must stay as it is, a model's id say, with its line ends and tabs."""
-    return sanitize_text(text).replace("\n", _visible(0x0A)).replace("\t", _visible(0x09))
+    """Return the sanitized text with newlines and tabs made visible too, and no space changed.
+
+    For one line that must stay recognizable, such as a model id.
+    """
+    return text.translate(_SANITIZED_EXACT)
