@@ -22,10 +22,10 @@ def test_mask_shows_at_most_four_characters():
     ],
 )
 def test_text_of_key_shape_is_redacted(secret):
-    told = redact(f"curl -H 'Authorization: Bearer {secret}' https://me:{secret}@a.example # x")
-    assert secret not in told
-    assert told.startswith("curl -H 'Authorization: Bearer")
-    assert told.endswith("@a.example # x")
+    redacted = redact(f"curl -H 'Authorization: Bearer {secret}' https://me:{secret}@a.example # x")
+    assert secret not in redacted
+    assert redacted.startswith("curl -H 'Authorization: Bearer")
+    assert redacted.endswith("@a.example # x")
 
 
 def test_ordinary_text_is_not_redacted():
