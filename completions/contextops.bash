@@ -45,9 +45,9 @@ _contextops_takes() {
         ;;
     'chat repl')
         options="$every $connection
-            --model=MODEL -m=MODEL --system=@FILE -s=@FILE --temperature=TEXT -t=TEXT
-            --max-tokens=TEXT --param=TEXT --session=SESSION --usage --reasoning --plain --raw
-            --fail-fast --jsonl"
+            --model=MODEL -m=MODEL --system=@FILE -s=@FILE --session=SESSION --temperature=TEXT
+            -t=TEXT --max-tokens=TEXT --param=TEXT --usage --fail-fast --reasoning --plain --raw
+            --jsonl"
         ;;
     'models')
         subcommands='list check'

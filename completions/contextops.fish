@@ -221,7 +221,7 @@ function __contextops_with_value
         case 'chat send'
             printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --file -f --image -i --messages --session --template --var --encoding --extract-lang --schema --tools --tool-choice --output -o
         case 'chat repl'
-            printf '%s\n' --model -m --system -s --temperature -t --max-tokens --param --session
+            printf '%s\n' --model -m --system -s --session --temperature -t --max-tokens --param
         case 'models check'
             printf '%s\n' --max-latency --jobs -j --wait --format
         case 'config check'
@@ -306,7 +306,7 @@ complete -c contextops -n "__contextops_in ''" -a help -d 'Explain a topic or a 
 complete -c contextops -n "__contextops_in ''" -l version -s V -d 'Print the version'
 
 complete -c contextops -n "__contextops_in chat" -a send -d 'Send one prompt and print the answer as it comes'
-complete -c contextops -n "__contextops_in chat" -a repl -d 'Have a conversation'
+complete -c contextops -n "__contextops_in chat" -a repl -d 'Start a conversation'
 
 complete -c contextops -n "__contextops_in 'chat send'" -l model -s m -r -f -a '(__contextops_models)' -d 'The model to ask [the only one offered]'
 complete -c contextops -n "__contextops_in 'chat send'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
@@ -339,17 +339,17 @@ complete -c contextops -n "__contextops_in 'chat send'" -l curl -d 'With --dry-r
 complete -c contextops -n "__contextops_in 'chat send'" -l json -d 'Print one JSON document; errors are JSON too'
 complete -c contextops -n "__contextops_in 'chat send'" -l jsonl -d 'Print one JSON object a line'
 
-complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -a '(__contextops_models)' -d 'The model to ask [the only one offered]'
-complete -c contextops -n "__contextops_in 'chat repl'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'The system message, or @FILE'
-complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -f -d 'How random; 0 is the least'
+complete -c contextops -n "__contextops_in 'chat repl'" -l model -s m -r -f -a '(__contextops_models)' -d 'Model to ask [the only one offered]'
+complete -c contextops -n "__contextops_in 'chat repl'" -l system -s s -r -f -a '(__contextops_at_file)' -d 'System message, or @FILE'
+complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -a '(__contextops_sessions)' -d 'Continue and save conversation NAME; a path ends in .jsonl'
+complete -c contextops -n "__contextops_in 'chat repl'" -l temperature -s t -r -f -d 'Sampling temperature'
 complete -c contextops -n "__contextops_in 'chat repl'" -l max-tokens -r -f -d 'Stop each answer after N tokens'
-complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Any other parameter of the API, e.g. top_p=0.9; may be given again'
-complete -c contextops -n "__contextops_in 'chat repl'" -l session -r -f -a '(__contextops_sessions)' -d 'Go on with this conversation, and keep it; a path ends in .jsonl'
-complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts after each answer, on stderr'
-complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Show on stderr what the model thinks first'
-complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Render no Markdown on a terminal'
-complete -c contextops -n "__contextops_in 'chat repl'" -l raw -d 'Give a terminal the text unchanged, control codes too'
-complete -c contextops -n "__contextops_in 'chat repl'" -l fail-fast -d 'Not at a terminal: end with the first turn that fails'
+complete -c contextops -n "__contextops_in 'chat repl'" -l param -r -f -d 'Set any other parameter of the API, e.g. top_p=0.9; repeatable'
+complete -c contextops -n "__contextops_in 'chat repl'" -l usage -d 'Print token counts on stderr after each answer'
+complete -c contextops -n "__contextops_in 'chat repl'" -l fail-fast -d 'End with the first turn that fails, unless on a terminal'
+complete -c contextops -n "__contextops_in 'chat repl'" -l reasoning -d 'Print reasoning text on stderr'
+complete -c contextops -n "__contextops_in 'chat repl'" -l plain -d 'Do not render Markdown on a terminal'
+complete -c contextops -n "__contextops_in 'chat repl'" -l raw -d 'Print the text unchanged on a terminal, control characters included'
 complete -c contextops -n "__contextops_in 'chat repl'" -l jsonl -d 'Print one JSON object a line'
 
 complete -c contextops -n "__contextops_in models" -a list -d 'List the models: a table on a terminal, one id a line in a pipe'

@@ -21,7 +21,7 @@ AVOIDED_FIRST_WORDS = {"Give", "Tell", "Say"}
 NOT_NAMED_ERROR = {
     "SignalInterrupt",  # named after KeyboardInterrupt
     "Skipped",  # an outcome, as in unittest.SkipTest
-    "_Partial",  # the common base of ContextopsError and SignalInterrupt
+    "_WithResponse",  # the common base of ContextopsError and SignalInterrupt
 }
 FACES = sorted(
     path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "commands"

@@ -1,4 +1,4 @@
-"""What was measured, and what is made of it: medians, ratios, exponents of growth."""
+"""Measurements, and their medians, ratios and exponents of growth."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MEASURES: tuple[Measure, ...] = ("cpu", "wall", "peak")
 
 
 class Cost(NamedTuple):
-    """One run: seconds of CPU (user and system), of the clock, bytes of memory at its peak.
+    """The cost of one run: CPU seconds (user and system), wall-clock seconds, peak memory in bytes.
 
-    ``sent`` are the bytes of the request's body, -1 where there was none.
+    ``sent`` is the size of the request body in bytes, -1 if there was none.
     """
 
     cpu: float
@@ -26,31 +26,34 @@ class Cost(NamedTuple):
 
 @dataclass
 class Figures:
-    """Every run: ``rounds`` by scenario and program, ``growth`` by what grows, program and size.
+    """All costs: ``rounds`` by scenario and program, ``growth`` by dimension, program and size.
 
-    The n-th costs of all programs in a scenario were measured one after the other.
+    The n-th costs of all programs in a scenario were measured in the same round.
     """
 
     rounds: dict[str, dict[str, list[Cost]]] = field(default_factory=dict)
     growth: dict[str, dict[str, dict[int, list[Cost]]]] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
-    """Who could not be measured, and why, a sentence each."""
+    """One sentence for each program that was not measured, with the reason."""
 
     def median(self, scenario: str, program: str, measure: Measure) -> float | None:
-        """Give the median of a cell, None where the program was not measured."""
+        """Return the median cost of a program in a scenario, None if it was not measured."""
         costs = self.rounds.get(scenario, {}).get(program)
         return median(costs, measure) if costs else None
 
     def ratio(self, scenario: str, one: str, other: str, measure: Measure = "cpu") -> float | None:
-        """Give how many times ``other`` there is in ``one``: the median of each round's ratio."""
+        """Return the ratio of ``one`` to ``other``: the median of the ratios of all rounds."""
         cells = self.rounds.get(scenario, {})
         pairs = zip(cells.get(one, ()), cells.get(other, ()), strict=False)
-        ratios = [getattr(mine, measure) / getattr(theirs, measure) for mine, theirs in pairs]
+        ratios = [
+            getattr(first_cost, measure) / getattr(second_cost, measure)
+            for first_cost, second_cost in pairs
+        ]
         return statistics.median(ratios) if ratios else None
 
 
 def median(costs: Sequence[Cost], measure: Measure) -> float:
-    """Give the median of one measure over some runs."""
+    """Return the median of one measure over several runs."""
     return float(statistics.median(getattr(cost, measure) for cost in costs))
 
 
@@ -58,16 +61,17 @@ _NOISE: Mapping[Measure, float] = {"cpu": 0.05, "wall": 0.1, "peak": 3e6, "sent"
 
 
 def exponent(sizes: Mapping[int, Sequence[Cost]], measure: Measure) -> float | None:
-    """Give e where the cost grows as size ** e: 1 is linear, 2 quadratic; None where it does not.
+    """Return the exponent e with which the cost grows as size ** e; None if it does not grow.
 
-    It is that of the last step, of the cost beyond the smallest size, which is the start.
+    1 is linear growth, 2 quadratic. The exponent is computed from the last two sizes, after
+    subtraction of the cost of the smallest size, which is that of start-up.
     """
     if len(sizes) < 3:
         return None
-    first, *_, before, last = sorted(sizes)
+    first, *_, previous, last = sorted(sizes)
     start = median(sizes[first], measure)
     beyond = median(sizes[last], measure) - start
     if beyond < _NOISE[measure]:
         return None
-    base = max(median(sizes[before], measure) - start, _NOISE[measure] / 5)
-    return math.log(beyond / base) / math.log(last / before)
+    base = max(median(sizes[previous], measure) - start, _NOISE[measure] / 5)
+    return math.log(beyond / base) / math.log(last / previous)

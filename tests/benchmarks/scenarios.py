@@ -1,4 +1,4 @@
-"""What every program is asked to do, and what is made larger to see how the cost grows."""
+"""The tasks of every program, and the dimensions whose growth is measured."""
 
 from __future__ import annotations
 
@@ -14,37 +14,39 @@ MEGA = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One thing to do.
+    """One task.
 
-    ``proof`` is what must be on standard output at the end. ``piped`` is how many bytes come in,
-    ``turns`` how many turns a conversation has with this one.
+    ``expected_output`` must be in standard output. ``stdin_bytes`` is the size of standard input,
+    ``turns`` the number of turns that the conversation has after this one.
     """
 
     title: str
     argv: Callable[[Program, Place], Argv]
     answer: str = SHORT
-    proof: str = LAST_WORD
-    piped: int = 0
+    expected_output: str = LAST_WORD
+    stdin_bytes: int = 0
     turns: int = 0
 
     @property
     def posts(self) -> bool:
-        """Tell whether the server must be asked for an answer."""
+        """Whether the program must send a chat request."""
         return self.answer.startswith(("tokens", "text"))
 
 
 def ask(title: str, answer: str) -> Scenario:
-    """Ask for one answer."""
+    """Return the scenario of one answer."""
     return Scenario(title=title, answer=answer, argv=lambda program, place: program.ask(place))
 
 
 def pipe(title: str, size: int) -> Scenario:
-    """Ask with so many bytes on standard input."""
-    return Scenario(title=title, piped=size, argv=lambda program, place: program.ask_piped(place))
+    """Return the scenario of a prompt of ``size`` bytes on standard input."""
+    return Scenario(
+        title=title, stdin_bytes=size, argv=lambda program, place: program.ask_piped(place)
+    )
 
 
 def models(title: str, number: int) -> Scenario:
-    """List so many models."""
+    """Return the scenario of a list of ``number`` models."""
     return Scenario(
         title=title,
         answer=f"models-{number}",
@@ -52,14 +54,16 @@ def models(title: str, number: int) -> Scenario:
     )
 
 
-def turn(title: str, number: int) -> Scenario:
-    """Go on with a conversation, which has so many turns then."""
-    return Scenario(title=title, turns=number, argv=lambda program, place: program.go_on(place))
+def session_turn(title: str, number: int) -> Scenario:
+    """Return the scenario of the last turn in a conversation of ``number`` turns."""
+    return Scenario(
+        title=title, turns=number, argv=lambda program, place: program.continue_session(place)
+    )
 
 
-def local(title: str, argv: Callable[[Program, Place], Argv], proof: str) -> Scenario:
-    """Do something without the server."""
-    return Scenario(title=title, argv=argv, answer="", proof=proof)
+def local(title: str, argv: Callable[[Program, Place], Argv], expected_output: str) -> Scenario:
+    """Return a scenario that needs no server."""
+    return Scenario(title=title, argv=argv, answer="", expected_output=expected_output)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -68,12 +72,12 @@ SCENARIOS: dict[str, Scenario] = {
     "answer": ask("an answer of 10 MB", f"text-{10 * MEGA}"),
     "prompt": pipe("10 MB piped in", 10 * MEGA),
     "models": models("10,000 models listed", 10_000),
-    "turn 10": turn("the 10th turn of a session", 10),
-    "turn 1000": turn("the 1,000th turn", 1_000),
+    "turn 10": session_turn("the 10th turn of a session", 10),
+    "turn 1000": session_turn("the 1,000th turn", 1_000),
     "help": local("`--help`", lambda program, place: program.help(place), "sage"),
     "version": local("`--version`", lambda program, place: program.print_version(place), "."),
     "tab": local(
-        "TAB behind `--`, in a new bash", lambda program, place: program.complete(place), "--"
+        "TAB after `--`, in a new bash", lambda program, place: program.complete(place), "--"
     ),
     "config path": local("`config path`", lambda program, place: program.config_path(place), ""),
     "completion": local("`completion bash`", lambda program, place: program.completion(place), ""),
@@ -82,11 +86,11 @@ SCENARIOS: dict[str, Scenario] = {
 
 @dataclass(frozen=True)
 class Growth:
-    """A thing that grows: the sizes, and the scenario of one size."""
+    """A dimension: its sizes, and a function that returns the scenario of one size."""
 
     title: str
     sizes: tuple[int, ...]
-    of: Callable[[str, int], Scenario]
+    scenario_of: Callable[[str, int], Scenario]
 
 
 GROWTH: dict[str, Growth] = {
@@ -102,7 +106,7 @@ GROWTH: dict[str, Growth] = {
         "bytes of prompt", (MEGA // 100, MEGA // 10, MEGA, 10 * MEGA, 30 * MEGA), pipe
     ),
     "models": Growth("models", (100, 1_000, 10_000, 50_000), models),
-    "turns": Growth("turns", (10, 100, 1_000, 10_000), turn),
+    "turns": Growth("turns", (10, 100, 1_000, 10_000), session_turn),
 }
 GROWING = ("contextops", "script")
-"""The programs whose growth is measured: ours, and the one to compare it with."""
+"""The programs whose growth is measured."""

@@ -1,6 +1,6 @@
-"""Print what each program's exit status says of answers that are none, as a table.
+"""Print a table of each program's exit status for answers that are truncated or not valid.
 
-The programs are those of ``compare.py``, installed by it, and asked as it asks them.
+The programs are those that ``compare.py`` has installed, called in the same way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.loopback import MODEL  # noqa: E402 - found by the line above
+from benchmarks.loopback import MODEL  # noqa: E402 - needs the path above
 from benchmarks.programs import Contextops, Curl, Llm, OpenWebUICli, Place, ShellGpt  # noqa: E402
 from server import CLOSE, RESET, Answer, Request, Server  # noqa: E402 - same
 from shapes import (  # noqa: E402 - same
@@ -33,24 +33,24 @@ from shapes import (  # noqa: E402 - same
 
 ENVIRONMENTS = HERE.parents[1] / "build" / "benchmarks"
 PROGRAMS = (Contextops, Llm, ShellGpt, OpenWebUICli, Curl)
-SAID = [chunk("one "), chunk("two")]
-BEGUN = chunked(sse(*SAID), end=False)
+WORDS = [chunk("one "), chunk("two")]
+BLOCK = chunked(sse(*WORDS), end=False)
 ANSWERS: dict[str, Answer] = {
-    "a whole answer": stream(*SAID, chunk(finish="stop"), DONE),
-    "the stream ends, and nothing said that it was over": stream(*SAID),
-    "the connection is closed in mid-chunk": [http(200, EVENT_STREAM), BEGUN[:-8], CLOSE],
-    "the connection is reset": [http(200, EVENT_STREAM), BEGUN, RESET],
-    "an error in the stream": stream(*SAID, {"error": {"message": "lost"}}, DONE),
-    "a limit of tokens cut it": stream(*SAID, chunk(finish="length"), DONE),
-    "a web page (a wrong address)": http(200, {"content-type": "text/html"}, "<html>hello"),
-    "JSON, where a stream was asked for": json_answer(completion("one two")),
+    "a complete answer": stream(*WORDS, chunk(finish="stop"), DONE),
+    "the stream ends without a finish reason": stream(*WORDS),
+    "the connection is closed inside a chunk": [http(200, EVENT_STREAM), BLOCK[:-8], CLOSE],
+    "the connection is reset": [http(200, EVENT_STREAM), BLOCK, RESET],
+    "an error in the stream": stream(*WORDS, {"error": {"message": "lost"}}, DONE),
+    "truncated at a token limit": stream(*WORDS, chunk(finish="length"), DONE),
+    "a web page (wrong URL)": http(200, {"content-type": "text/html"}, "<html>hello"),
+    "JSON in response to a streamed request": json_answer(completion("one two")),
     "401": detail("Not authenticated", 401),
     "500": detail("lost", 500),
 }
 
 
-def told(answer: Answer) -> Iterator[str]:
-    """Give for each program its status, and whether the words came out."""
+def cells(answer: Answer) -> Iterator[str]:
+    """Yield the status of each program, and whether it printed nothing."""
 
     def serve(request: Request) -> Answer:
         if request.path.endswith("/models"):
@@ -61,7 +61,7 @@ def told(answer: Answer) -> Iterator[str]:
         program = kind(ENVIRONMENTS)
         with Server(serve, may_be_idle=True) as server, tempfile.TemporaryDirectory() as home:
             place = Place(Path(home), server.url)
-            program.settle(place)
+            program.configure(place)
             argv = program.ask(place)
             assert argv
             run = subprocess.run(
@@ -72,7 +72,7 @@ def told(answer: Answer) -> Iterator[str]:
                 check=False,
                 timeout=60,
             )
-        yield f"{run.returncode}{'' if run.stdout.strip() else ', nothing'}"
+        yield f"{run.returncode}{'' if run.stdout.strip() else ', no output'}"
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def main() -> None:
     print("| the server's answer |", *(f"{kind(ENVIRONMENTS).version()} |" for kind in PROGRAMS))
     print("|---|" + "---|" * len(PROGRAMS))
     for name, answer in ANSWERS.items():
-        print(f"| {name} |", *(f"{cell} |" for cell in told(answer)))
+        print(f"| {name} |", *(f"{cell} |" for cell in cells(answer)))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
     python tests/benchmarks/turns.py [TURNS]
 
-``loop`` is a conversation with a function for a model, kept in a session: all that a turn costs but
-the sending. ``pipe`` is the command with a loopback server in another process: there, the whole
-conversation goes out with every turn, so that the bytes grow. ``terminal`` is the same as a person
-types. The figures are milliseconds of user and system time a turn, the median of the twenty around
-the tenth and of the last twenty, and their ratio, which is what counts.
+``loop`` is a conversation with a function in place of a model, saved in a session: all costs of a
+turn except sending. ``pipe`` is the command with a loopback server in another process; every turn
+sends the complete conversation, so that the number of bytes grows. ``terminal`` is the same on a
+terminal. The figures are milliseconds of user and system time per turn: the median of the first
+twenty turns, the median of the last twenty, and their ratio, which is the result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import pexpect
 
 HERE = Path(__file__).resolve().parent
-_AROUND = 10
+_HALF_WINDOW = 10
 _SERVER = """
 import sys
 from server import Server
@@ -42,13 +42,13 @@ with Server(OpenWebUI(key=None), may_be_idle=True) as server:
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Run the tests' server in a process of its own; its work is none of ours."""
+    """Run the test server in a separate process, which is not measured, and yield its URL."""
     process = subprocess.Popen(
         [sys.executable, "-c", _SERVER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        env={**os.environ, "PYTHONPATH": str(HERE.parent / "support")},
     )
     with process:
         assert process.stdin is not None
@@ -58,41 +58,41 @@ def serving() -> Iterator[str]:
 
 
 class StdinLines(io.RawIOBase):
-    """Give a line a read, and note the CPU that was used when it was asked for."""
+    """A standard input of one line per read, which records the CPU time at each read."""
 
     def __init__(self, turns: int) -> None:
         self._left = turns
         self.clock: list[float] = []
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return whether the stream can be read: always."""
         return True
 
     def read1(self, _size: int = -1) -> bytes:
-        """Give the next line."""
+        """Return the next line, empty at the end."""
         self.clock.append(time.process_time())
         self._left -= 1
         return b"tell me more\n" if self._left >= 0 else b""
 
 
-def piped(turns: int, *argv: str) -> list[float]:
-    """Have the turns in this process and give the CPU seconds of each."""
+def measure_piped(turns: int, *argv: str) -> list[float]:
+    """Run the turns in this process and return the CPU seconds of each."""
     from contextops.app import app
 
-    # As in a process of its own: see __main__.
+    # The same threshold as in __main__.
     gc.set_threshold(500_000)
     lines = StdinLines(turns)
-    before, sys.stdin = sys.stdin, io.TextIOWrapper(lines)  # type: ignore[type-var]
+    saved_stdin, sys.stdin = sys.stdin, io.TextIOWrapper(lines)  # type: ignore[type-var]
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
             app(["chat", "repl", *argv], prog_name="contextops", standalone_mode=False)
     finally:
-        sys.stdin = before
+        sys.stdin = saved_stdin
     return [after - start for start, after in pairwise(lines.clock)]
 
 
-def looped(turns: int) -> list[float]:
-    """Have the turns with a function for a model and give the CPU seconds of each."""
+def measure_loop(turns: int) -> list[float]:
+    """Run the turns with a function in place of a model and return the CPU seconds of each."""
     from contextops.api.stream import Done, Text
     from contextops.chat import render
     from contextops.chat.inputs import StdinLines as StandardInput
@@ -104,35 +104,35 @@ def looped(turns: int) -> list[float]:
 
     message = {"role": "assistant", "content": "You said: tell me more"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    about = {"complete": True, "total_ms": 1}
-    whole = {"choices": [choice], "usage": {"total_tokens": 7}, "contextops": about}
-    talk = Dialogue(
-        lambda *_: iter([Text(message["content"]), Done(whole)]),
+    metadata = {"complete": True, "total_ms": 1}
+    document = {"choices": [choice], "usage": {"total_tokens": 7}, "contextops": metadata}
+    dialogue = Dialogue(
+        lambda *_: iter([Text(message["content"]), Done(document)]),
         Conversation(path=Path(os.environ["HOME"], "looped.jsonl")),
         model="m",
         params={},
         printer=Printer(),
-        deliver=render.render_answer,
+        render=render.render_answer,
     )
     gc.set_threshold(500_000)
     lines = StdinLines(turns)
-    before, sys.stdin = sys.stdin, io.TextIOWrapper(lines)  # type: ignore[type-var]
+    saved_stdin, sys.stdin = sys.stdin, io.TextIOWrapper(lines)  # type: ignore[type-var]
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
-            Repl(talk, None, PipedReader(StandardInput(1000)), profile="p").run()  # type: ignore[arg-type]
+            Repl(dialogue, None, PipedReader(StandardInput(1000)), profile="p").run()  # type: ignore[arg-type]
     finally:
-        sys.stdin = before
+        sys.stdin = saved_stdin
     return [after - start for start, after in pairwise(lines.clock)]
 
 
-def at_terminal(turns: int) -> list[float]:
-    """Have the turns at a terminal and give the CPU seconds of the main thread for each."""
+def measure_terminal(turns: int) -> list[float]:
+    """Run the turns on a terminal and return the CPU seconds of the main thread for each."""
     child = pexpect.spawn(sys.executable, ["-m", "contextops", "chat", "repl"], encoding="utf-8")
     child.delaybeforesend = None
     schedule = Path(f"/proc/{child.pid}/schedstat")
     clock = []
     for _ in range(turns):
-        # The prompt, then the cursor's return: the editor waits for keys.
+        # After the prompt, the editor shows the cursor when it waits for keys.
         child.expect_exact("ctx-small>")
         child.expect_exact("\x1b[?25h")
         clock.append(int(schedule.read_text().split()[0]) / 1e9)
@@ -142,10 +142,10 @@ def at_terminal(turns: int) -> list[float]:
     return [after - start for start, after in pairwise(clock)]
 
 
-def compared(seconds: list[float]) -> dict[str, float]:
-    """Give what the tenth and the last cost."""
-    tenth = statistics.median(seconds[: 2 * _AROUND]) * 1000
-    last = statistics.median(seconds[-2 * _AROUND :]) * 1000
+def compare(seconds: list[float]) -> dict[str, float]:
+    """Return the cost of an early turn and of the last one in milliseconds, and their ratio."""
+    tenth = statistics.median(seconds[: 2 * _HALF_WINDOW]) * 1000
+    last = statistics.median(seconds[-2 * _HALF_WINDOW :]) * 1000
     return {
         "tenth_ms": round(tenth, 2),
         "last_ms": round(last, 2),
@@ -154,7 +154,7 @@ def compared(seconds: list[float]) -> dict[str, float]:
 
 
 def measure(turns: int) -> dict[str, Any]:
-    """Measure every way to have the turns."""
+    """Return the figures of all three ways to run the turns."""
     with tempfile.TemporaryDirectory() as home, serving() as url:
         os.environ.update(
             HOME=home,
@@ -165,9 +165,9 @@ def measure(turns: int) -> dict[str, Any]:
             CONTEXTOPS_MODEL="ctx-small",
         )
         return {
-            "loop": compared(looped(turns)),
-            "pipe": compared(piped(turns, "--session", "kept")),
-            "terminal": compared(at_terminal(turns)),
+            "loop": compare(measure_loop(turns)),
+            "pipe": compare(measure_piped(turns, "--session", "saved")),
+            "terminal": compare(measure_terminal(turns)),
         }
 
 

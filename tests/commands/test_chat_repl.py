@@ -1,4 +1,4 @@
-"""``contextops chat repl`` where standard input is no terminal: a line is a turn."""
+"""``contextops chat repl`` with standard input from a pipe: each line is a turn."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from contextops import config
 from contextops.api.client import Client
-from contextops.commands import chat_repl
 from contextops.commands.context import Context
 from contextops.config import state_folder
 from contextops.errors import AuthError
-from contextops.output.printer import Printer
+from contextops.output import Printer
+from contextops.repl.context import ReplContext
 from shapes import KEY, OpenWebUI, chunk, stream
 
 REPL = ("chat", "repl")
@@ -29,17 +29,21 @@ def server(serve, exported):
     return exported(serve(OpenWebUI(), may_be_idle=True))
 
 
-def said(request):
+def contents(request):
     return [message["content"] for message in request.json()["messages"]]
 
 
-def test_each_line_is_a_turn_answered_on_stdout(run, server):
-    told = run(*REPL, input="one\n\n  \ntwo")
-    assert (told.status, told.stdout, told.stderr) == (0, "You said: one\nYou said: two\n", "")
-    assert said(server.requests[1]) == ["one", "You said: one", "two"]
+def test_each_line_is_answered_on_stdout(run, server):
+    result = run(*REPL, input="one\n\n  \ntwo")
+    assert (result.status, result.stdout, result.stderr) == (
+        0,
+        "You said: one\nYou said: two\n",
+        "",
+    )
+    assert contents(server.requests[1]) == ["one", "You said: one", "two"]
 
 
-def test_a_line_is_answered_before_the_next_is_there(command, server):
+def test_line_is_answered_before_next_arrives(command, server):
     process = command.start(*REPL)
     for word in (b"one", b"two"):
         process.stdin.write(word + b"\n")
@@ -49,74 +53,74 @@ def test_a_line_is_answered_before_the_next_is_there(command, server):
     assert process.wait(10) == 0
 
 
-def test_all_turns_are_tried_and_the_first_failures_status_is_given(run, server):
-    told = run(*REPL, input="one\n!429\n!500\ntwo\n")
-    assert told.status == 29
-    assert told.stdout == "You said: one\nYou said: two\n"
-    assert told.stderr.count("\n") == 2
-    assert "/retry" not in told.stderr
-    # What failed is no part of the conversation.
-    assert said(server.requests[-1]) == ["one", "You said: one", "two"]
+def test_failed_turn_is_skipped_and_sets_status(run, server):
+    result = run(*REPL, input="one\n!429\n!500\ntwo\n")
+    assert result.status == 29
+    assert result.stdout == "You said: one\nYou said: two\n"
+    assert result.stderr.count("\n") == 2
+    assert "/retry" not in result.stderr
+    # A failed turn is not part of the conversation.
+    assert contents(server.requests[-1]) == ["one", "You said: one", "two"]
 
 
-def test_fail_fast_stops_at_the_first(run, server):
-    told = run(*REPL, "--fail-fast", input="!429\none\n")
-    assert (told.status, told.stdout) == (29, "")
+def test_fail_fast_ends_with_first_failed_turn(run, server):
+    result = run(*REPL, "--fail-fast", input="!429\none\n")
+    assert (result.status, result.stdout) == (29, "")
 
 
-def test_a_line_that_is_not_utf_8_is_a_turn_that_failed(run, server):
-    told = run(*REPL, input=b"\xef\xbb\xbfone\r\nb\xffd\ntwo")
-    assert (told.status, told.stdout) == (26, "You said: one\nYou said: two\n")
-    assert "line 2 of standard input is not UTF-8: byte 0xff at offset 1" in told.stderr
+def test_line_that_is_not_utf_8_is_a_failed_turn(run, server):
+    result = run(*REPL, input=b"\xef\xbb\xbfone\r\nb\xffd\ntwo")
+    assert (result.status, result.stdout) == (26, "You said: one\nYou said: two\n")
+    assert "line 2 of standard input is not UTF-8: byte 0xff at offset 1" in result.stderr
 
 
-def test_a_line_that_is_too_long_is_a_turn_that_failed(run, server, monkeypatch):
+def test_too_long_line_is_a_failed_turn(run, server, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_MAX_PROMPT", "1K")
-    told = run(*REPL, input="x" * 3000 + "\none\n" + "y" * 3_000_000 + "\ntwo\n")
-    assert (told.status, told.stdout) == (26, "You said: one\nYou said: two\n")
-    assert "line 3 of standard input is too long" in told.stderr
+    result = run(*REPL, input="x" * 3000 + "\none\n" + "y" * 3_000_000 + "\ntwo\n")
+    assert (result.status, result.stdout) == (26, "You said: one\nYou said: two\n")
+    assert "line 3 of standard input is too long" in result.stderr
 
 
-def test_commands_work_and_what_they_tell_is_no_answer(run, server):
-    told = run(*REPL, input="/model ctx-large\n/tokens\nhi\n/nope\n//etc\n/exit\nnever\n")
-    assert told.status == 2
-    assert told.stdout == "You said: hi\nYou said: /etc\n"
-    assert "model: ctx-large\n" in told.stderr
+def test_commands_of_pipe_print_on_stderr(run, server):
+    result = run(*REPL, input="/model ctx-large\n/tokens\nhi\n/nope\n//etc\n/exit\nnever\n")
+    assert result.status == 2
+    assert result.stdout == "You said: hi\nYou said: /etc\n"
+    assert "model: ctx-large\n" in result.stderr
     assert server.requests[-1].json()["model"] == "ctx-large"
 
 
-def test_events_of_every_turn(run, server):
-    told = run(*REPL, "--jsonl", input="one\n!429\n/nope\nb\xff\n".encode("latin-1"))
-    events = [json.loads(line) for line in told.stdout.splitlines()]
+def test_jsonl_has_events_and_errors_of_every_turn(run, server):
+    result = run(*REPL, "--jsonl", input="one\n!429\n/nope\nb\xff\n".encode("latin-1"))
+    events = [json.loads(line) for line in result.stdout.splitlines()]
     assert [event["type"] for event in events[-4:]] == ["done", "error", "error", "error"]
     assert {event["type"] for event in events[:-4]} == {"delta"}
     assert [event["error"]["exit"] for event in events[-3:]] == [29, 2, 26]
-    assert told.status == 29
-    assert all(json.loads(line)["error"] for line in told.stderr.splitlines())
+    assert result.status == 29
+    assert all(json.loads(line)["error"] for line in result.stderr.splitlines())
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(run, server):
+def test_nothing_is_saved_without_session(run, server):
     assert run(*REPL, input="one\n").status == 0
     assert not state_folder().exists()
 
 
-def test_a_session_goes_on_and_keeps_what_broke_off_marked(run, server):
+def test_session_marks_incomplete_answer_and_does_not_send_it(run, server):
     assert run(*REPL, "--session", "s", input="one\n!cut now\n").status == 50
     assert run("chat", "send", "-n", "--session", "s", "two").status == 0
-    assert said(server.requests[-1]) == ["one", "You said: one", "two"]
+    assert contents(server.requests[-1]) == ["one", "You said: one", "two"]
     shown = run("session", "show", "s").stdout
     assert "## assistant (not complete, not sent again)" in shown
 
 
-def test_a_turn_that_was_taken_back_is_shown_as_such(run, server):
+def test_session_show_marks_undone_turn(run, server):
     run(*REPL, "--session", "s", input="one\n/undo\ntwo\n")
     shown = run("session", "show", "s").stdout
     assert shown.count("(taken back, not sent again)") == 2
     assert run("chat", "send", "-n", "--session", "s", "three").status == 0
-    assert said(server.requests[-1]) == ["two", "You said: two", "three"]
+    assert contents(server.requests[-1]) == ["two", "You said: two", "three"]
 
 
-def test_flags_are_in_force(run, server):
+def test_flags_apply_to_request(run, server):
     run(
         *(*REPL, "-s", "Be terse.", "-m", "ctx-large", "-t", "0", "--max-tokens", "9"),
         *("--param", "top_p=0.5"),
@@ -124,23 +128,23 @@ def test_flags_are_in_force(run, server):
     )
     body = server.request.json()
     assert body["messages"][0] == {"role": "system", "content": "Be terse."}
-    given = {name: body[name] for name in ("model", "temperature", "max_tokens", "top_p")}
-    assert given == {"model": "ctx-large", "temperature": 0, "max_tokens": 9, "top_p": 0.5}
+    params = {name: body[name] for name in ("model", "temperature", "max_tokens", "top_p")}
+    assert params == {"model": "ctx-large", "temperature": 0, "max_tokens": 9, "top_p": 0.5}
     assert body["stream"] is True
 
 
-def test_usage_is_told_after_each_answer(run, server):
-    told = run(*REPL, "--usage", input="one\ntwo\n")
-    assert told.stderr.count("usage: prompt 11, completion 7, total 18 tokens") == 2
+def test_usage_is_printed_after_each_answer(run, server):
+    result = run(*REPL, "--usage", input="one\ntwo\n")
+    assert result.stderr.count("usage: prompt 11, completion 7, total 18 tokens") == 2
 
 
-def test_a_template_of_the_config_file(run, server):
+def test_template_of_config_file_applies_to_one_message(run, server):
     run("config", "set", "templates.t.prompt", "Translate into {language}: {input}")
     run("config", "set", "templates.t.model", "ctx-large")
     run("config", "set", "templates.t.params.seed", "7")
     run("config", "set", "templates.t.system", "You translate.")
-    told = run(*REPL, "-m", "ctx-small", input="/template t language=French\nhello\nthanks\n")
-    assert told.status == 0
+    result = run(*REPL, "-m", "ctx-small", input="/template t language=French\nhello\nthanks\n")
+    assert result.status == 0
     first, second = (request.json() for request in server.requests)
     assert first["messages"] == [
         {"role": "system", "content": "You translate."},
@@ -151,58 +155,58 @@ def test_a_template_of_the_config_file(run, server):
 
 
 @pytest.mark.parametrize("line", ["/template nope", "/edit"])
-def test_what_cannot_be_done_here_is_status_3(run, server, line):
+def test_unknown_template_and_edit_without_terminal_are_config_errors(run, server, line):
     assert run(*REPL, input=f"{line}\n", env={"EDITOR": "true"}).status == 3
 
 
-def test_max_time_is_each_turns(run, serve, exported, monkeypatch):
+def test_max_time_applies_to_each_turn(run, serve, exported, monkeypatch):
     exported(serve(lambda _: stream(0.4, chunk("fine"), chunk(finish="stop"))))
     monkeypatch.setenv("CONTEXTOPS_MAX_TIME", "1s")
-    told = run(*REPL, input="one\ntwo\nthree\nfour\n")
-    assert (told.status, told.stdout) == (0, "fine\n" * 4)
+    result = run(*REPL, input="one\ntwo\nthree\nfour\n")
+    assert (result.status, result.stdout) == (0, "fine\n" * 4)
 
 
-def test_a_connection_that_the_server_closes_when_idle_costs_nothing(run, serve, exported):
+def test_idle_connection_closed_by_server_is_not_an_error(run, serve, exported):
     exported(serve(OpenWebUI(), idle=0))
-    told = run(*REPL, input="one\ntwo\n")
-    assert (told.status, told.stderr) == (0, "")
+    result = run(*REPL, input="one\ntwo\n")
+    assert (result.status, result.stderr) == (0, "")
 
 
-def test_without_a_model_the_only_one_is_asked(run, serve, exported):
+def test_only_model_of_server_is_default(run, serve, exported):
     exported(serve(OpenWebUI(models=["only"])), model=None)
     assert run(*REPL, input="hi\n").stdout == "You said: hi\n"
 
 
-def test_without_a_model_there_is_nothing_to_begin_with(run, serve, exported):
+def test_missing_model_is_config_error_in_pipe(run, serve, exported):
     exported(serve(OpenWebUI()), model=None)
-    told = run(*REPL, "--jsonl", input="hi\n")
-    assert told.status == 3
-    assert json.loads(told.stdout)["error"]["exit"] == 3
+    result = run(*REPL, "--jsonl", input="hi\n")
+    assert result.status == 3
+    assert json.loads(result.stdout)["error"]["exit"] == 3
 
 
-def test_programs_get_nothing_of_a_session_that_they_did_not_ask_for(run, server):
+def test_load_prints_no_earlier_turns_on_stdout(run, server):
     run(*REPL, "--session", "s", input="one\n")
     assert run(*REPL, input="/load s\ntwo\n").stdout == "You said: two\n"
     events = run(*REPL, "--jsonl", input="/load s\ntwo\n").stdout
     assert all(json.loads(line)["type"] in ("delta", "done") for line in events.splitlines())
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
-def test_an_output_that_is_full_ends_it(command, server):
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_full_disk_at_stdout_ends_conversation(command, server):
     with FULL.open("wb") as full:
         process = command.start(*REPL, stdout=full)
-        told = process.communicate(b"one\ntwo\nthree\n", 10)[1]
+        stderr = process.communicate(b"one\ntwo\nthree\n", 10)[1]
     assert process.returncode == 23
-    assert told.count(b"\n") == 1
+    assert stderr.count(b"\n") == 1
     assert len(server.requests) == 1
 
 
-def test_the_key_is_in_no_output(run, server):
-    told = run(*REPL, "-v", input=f"hi\n/model {KEY}\n")
-    assert KEY not in told.stdout + told.stderr
+def test_key_is_masked_in_all_output(run, server):
+    result = run(*REPL, "-v", input=f"hi\n/model {KEY}\n")
+    assert KEY not in result.stdout + result.stderr
 
 
-def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch):
+def test_background_client_does_not_run_key_command(tmp_path, monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"touch {tmp_path}/ran")
     client = Client(config.resolve({}), note=print)
     with pytest.raises(AuthError):
@@ -210,47 +214,49 @@ def test_to_complete_a_name_no_command_is_run_for_the_key(tmp_path, monkeypatch)
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_key_is_known_before_the_first_word(run, server, monkeypatch):
-    """Who types it first has it in no history."""
-    hidden = []
-    monkeypatch.setattr(Printer, "add_secret", lambda _, secret: hidden.append(secret))
+def test_key_is_known_before_first_entry(run, server, monkeypatch):
+    """An entry that holds the key is not saved in the history."""
+    secrets = []
+    monkeypatch.setattr(Printer, "add_secret", lambda _, secret: secrets.append(secret))
     run(*REPL, input="")
-    assert hidden == [KEY]
+    assert secrets == [KEY]
     assert server.requests == []
 
 
-def test_a_command_gives_the_key_when_it_is_needed(monkeypatch):
+def test_key_command_runs_when_key_is_needed(monkeypatch):
     monkeypatch.setenv("CONTEXTOPS_API_KEY_COMMAND", f"printf {KEY}")
-    runtime = Context()
-    chat_repl._hide_key(runtime)
-    assert not chat_repl._knows_key(runtime)
-    runtime.profile.key.read()
-    assert chat_repl._knows_key(runtime)
+    services = Context()
+    context = ReplContext(services)
+    context.load_key()
+    assert not context.knows_key()
+    services.profile.key.read()
+    assert context.knows_key()
 
 
-def test_each_key_that_is_typed_does_not_wait_for_the_models(monkeypatch):
-    """Whose list is slow: only the first does, for a moment."""
+def test_only_first_keystroke_waits_for_slow_list_of_models(monkeypatch):
     is_listed = threading.Event()
-    monkeypatch.setattr(chat_repl._Around, "_ask_in_background", lambda _: is_listed.wait(10))
-    around = chat_repl._Around(Context())
+    monkeypatch.setattr(ReplContext, "_list_in_background", lambda _: is_listed.wait(10))
+    context = ReplContext(Context())
     started = time.monotonic()
     for _ in range(20):
-        assert around.models_by_now() == []
+        assert context.known_models() == []
     is_listed.set()
     assert time.monotonic() - started < 2
 
 
-def test_the_embedded_model_is_the_only_one_there(run, monkeypatch, tmp_path):
+def test_embedded_engine_has_one_model(run, monkeypatch, tmp_path):
     weights = tmp_path / "tiny.gguf"
     weights.write_bytes(b"GGUF")
     monkeypatch.setenv("CONTEXTOPS_LOCAL_MODEL", str(weights))
-    told = run(*REPL, "--local", input="/models\n/model other\nhi\n")
-    assert told.status == 5
-    assert "tiny" in told.stderr
+    result = run(*REPL, "--local", input="/models\n/model other\nhi\n")
+    assert result.status == 5
+    assert "tiny" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
-def test_in_a_pipeline_ctrl_c_ends_it_and_the_part_is_kept(command, run, serve, exported):
+def test_ctrl_c_in_pipeline_ends_conversation_and_saves_incomplete_answer(
+    command, run, serve, exported
+):
     from server import HOLD
 
     exported(serve(lambda _: stream(chunk("part "), HOLD)))

@@ -1,9 +1,9 @@
-"""Start the command, again and again, each time in a process of its own that is measured.
+"""Run the command many times, each time in a separate process that is measured.
 
 Run as a script, this is a small process that has the command's modules loaded and forks for each
-run, as long as its standard input lasts: a run takes 50 ms then, not 400, so that a thousand can
-be tried. That it is small matters too: a child's peak of memory is never less than that of the
-process which started it. As a module, it is the other end, ``Launcher``.
+job that it reads from standard input. A run then takes 50 ms instead of 400, so that a thousand
+runs are practical. The process is small because the peak memory of a child is never less than that
+of its parent. Imported as a module, it has the other end, ``Launcher``.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-LIMIT = 30.0
+KILL_AFTER = 30.0
 """Seconds after which a run is killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to run, and in what surroundings; a stream is a path, or None where it is closed.
+    """One run of the command: arguments, variables, folder and streams.
 
-    Every name has the ``addresses``, if there are any. ``file_size`` limits what can be written.
+    A stream is a path, or None for a closed stream. Every host name resolves to ``addresses`` if
+    there are any. ``file_size`` limits the size of written files in bytes.
     """
 
     argv: Sequence[str]
@@ -44,27 +45,28 @@ class Job:
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: its status, negative for a signal, and what it took.
+    """The exit status of a run, negative for a signal, and its cost.
 
-    ``peak`` is in bytes of memory, ``work`` in seconds of a processor.
+    ``peak`` is the peak memory in bytes, ``seconds`` the wall-clock time, and ``cpu_seconds`` the
+    user and system time.
     """
 
     status: int
     peak: int
     seconds: float
-    work: float
+    cpu_seconds: float
 
 
 @dataclass
 class Launcher:
-    """Run the command in processes forked from one that has it loaded."""
+    """A process with the command loaded, which forks for each run."""
 
     _process: subprocess.Popen[bytes] = field(init=False)
     _running: list[int] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Launcher:
-        # As a file, not with "-m": nothing of the tests is loaded there. Without a buffer, in
-        # which an answer could lie that "select" knows nothing of.
+        # Run as a file, not with "-m", so that no module of the tests is loaded. The pipe has no
+        # buffer, since select() does not see data in a buffer.
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
@@ -79,30 +81,30 @@ class Launcher:
         self._process.wait()
 
     def run(self, job: Job) -> Run:
-        """Run it to its end."""
+        """Run a job to its end."""
         self.start(job)
-        (ended,) = self.ended()
-        return ended
+        (run,) = self.wait()
+        return run
 
     def start(self, *jobs: Job) -> list[int]:
-        """Start them all at once, and give their processes; ``ended`` must follow."""
+        """Start all jobs at once and return their process ids; ``wait`` must be called next."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps([asdict(job) for job in jobs]).encode() + b"\n")
         self._process.stdin.flush()
-        self._running = self._hear(10.0) or []
+        self._running = self._read_line(10.0) or []
         return self._running
 
-    def ended(self) -> list[Run]:
-        """Wait for the end of all that were started."""
-        ended = self._hear(LIMIT)
-        if ended is None:
+    def wait(self) -> list[Run]:
+        """Wait until all started jobs have ended; kill them after ``KILL_AFTER``."""
+        runs = self._read_line(KILL_AFTER)
+        if runs is None:
             for pid in self._running:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            ended = self._hear(10.0) or []
-        return [Run(*each) for each in ended]
+            runs = self._read_line(10.0) or []
+        return [Run(*each) for each in runs]
 
-    def _hear(self, seconds: float) -> list[Any] | None:
+    def _read_line(self, seconds: float) -> list[Any] | None:
         assert self._process.stdout
         if not select.select([self._process.stdout], [], [], seconds)[0]:
             return None
@@ -110,41 +112,41 @@ class Launcher:
 
 
 def _serve() -> None:
-    """Fork for every job that comes in; a child returns, and then is the command."""
+    """Fork for every job on standard input; in the child, return, to run the command."""
     for line in sys.stdin.buffer:
         started = time.monotonic()
         pids = []
         for job in json.loads(line):
             pid = os.fork()
             if not pid:
-                _become(job)
+                _apply(job)
                 return
             pids.append(pid)
-        _answer(pids)
-        _answer([_awaited(pid, started) for pid in pids])
+        _write_line(pids)
+        _write_line([_wait_for(pid, started) for pid in pids])
     os._exit(0)
 
 
-def _awaited(pid: int, started: float) -> tuple[int, int, float, float]:
-    _, status, used = os.wait4(pid, 0)
+def _wait_for(pid: int, started: float) -> tuple[int, int, float, float]:
+    _, status, usage = os.wait4(pid, 0)
     unit = 1 if sys.platform == "darwin" else 1024
     seconds = time.monotonic() - started
-    work = used.ru_utime + used.ru_stime
-    return os.waitstatus_to_exitcode(status), used.ru_maxrss * unit, seconds, work
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * unit, seconds, cpu_seconds
 
 
-def _answer(told: list[Any]) -> None:
-    os.write(1, json.dumps(told).encode() + b"\n")
+def _write_line(values: list[Any]) -> None:
+    os.write(1, json.dumps(values).encode() + b"\n")
 
 
-def _become(job: dict[str, Any]) -> None:
+def _apply(job: dict[str, Any]) -> None:
     os.chdir(job["cwd"])
     os.environ.clear()
     os.environ.update(job["env"])
     sys.argv = ["contextops", *job["argv"]]
     write = os.O_WRONLY | os.O_CREAT | os.O_NOCTTY
-    how = {"stdin": os.O_RDONLY, "stdout": write, "stderr": write}
-    for number, (name, flags) in enumerate(how.items()):
+    flags_by_stream = {"stdin": os.O_RDONLY, "stdout": write, "stderr": write}
+    for number, (name, flags) in enumerate(flags_by_stream.items()):
         _open(number, name, job[name], flags)
     if job["file_size"] is not None:
         import resource
@@ -156,7 +158,7 @@ def _become(job: dict[str, Any]) -> None:
 
 def _open(number: int, name: str, path: str | None, flags: int) -> None:
     if path is None:
-        # As the interpreter has it where a stream is closed from the start.
+        # The interpreter does the same for a stream that is closed at start-up.
         os.close(number)
         setattr(sys, name, None)
         return
@@ -168,17 +170,17 @@ def _open(number: int, name: str, path: str | None, flags: int) -> None:
 def _resolve_to(addresses: Sequence[tuple[str, int]]) -> None:
     import socket
 
-    found = [
+    infos = [
         (socket.AF_INET6 if ":" in host else socket.AF_INET, 1, 6, "", (host, port))
         for host, port in addresses
     ]
-    socket.getaddrinfo = lambda *_, **__: found  # type: ignore[assignment]
+    socket.getaddrinfo = lambda *_, **__: infos  # type: ignore[assignment]
 
 
 if __name__ == "__main__":
-    # What a run would load and make itself; not so the modules of a test.
+    # Import what a run needs, without the folder of this file on the path.
     sys.path.pop(0)
-    import encodings.idna  # noqa: F401 - what is imported here is for the runs
+    import encodings.idna  # noqa: F401 - imported for the runs
 
     import httpx
 
@@ -190,7 +192,7 @@ if __name__ == "__main__":
     httpx.HTTPTransport(verify=False).close()
     sys.argv = ["contextops", "--version"]
     run()
-    # What is there already is not looked through by every run, nor copied for that.
+    # Garbage collection in a run skips the existing objects, so that their pages are not copied.
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
         _serve()

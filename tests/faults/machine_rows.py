@@ -1,6 +1,6 @@
-"""What a disk, a shell or a person can do, and what must come of it.
+"""Faults of the machine and invalid input, and their expected outcomes.
 
-Each check makes it happen and gives the status that the command ended with, as the page shows it.
+Each check causes the fault and returns the exit status of the command, for the page.
 """
 
 from __future__ import annotations
@@ -32,93 +32,93 @@ MODE = "machine"
 Check = Callable[[Stage], int | str]
 
 _CHAT = ("chat", "send", "-n")
-_TIMES = 300 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 20
+_REPETITIONS = 300 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 20
 
 
 @dataclass(frozen=True)
 class MachineRow:
-    """One line of the matrix: what happens, and a check for each way in which it does."""
+    """One kind of fault, with a check for each way in which it occurs."""
 
     name: str
-    what: str
+    title: str
     checks: Mapping[str, Check]
 
 
 def runs() -> Iterator[tuple[MachineRow, str, str]]:
-    """Give every row, check and mode."""
+    """Yield every row, with the names of its checks and the mode."""
     for row in ROWS:
         for name in row.checks:
             yield row, name, MODE
 
 
-def _answering(stage: Stage, answer: Any = None, **settings: Any) -> Server:
+def _start_server(stage: Stage, answer: Any = None, **settings: Any) -> Server:
     server = stage.serve(answer or (lambda _: stream(*reply("one two"))), **settings)
-    stage.ask(server.url)
+    stage.use_server(server.url)
     return server
 
 
-def _either(request: Request) -> Answer:
+def _models_or_chat(request: Request) -> Answer:
     return LIST if request.path.endswith("/models") else stream(*reply("one two"))
 
 
-def _one_error(stage: Stage, *words: str) -> None:
+def _assert_one_error(stage: Stage, *words: str) -> None:
     error = stage.read("stderr").decode()
     assert error.count("\n") == 1, error
     assert error.startswith("contextops: ")
     assert [word for word in words if word not in error] == [], error
 
 
-# What takes the output ---------------------------------------------------------------------------
+# Standard output ----------------------------------------------------------------------------------
 
 
-def _stdout_is(path: str | None, *argv: str) -> Check:
+def _unwritable_stdout(path: str | None, *argv: str) -> Check:
     def check(stage: Stage) -> int:
-        _answering(stage, _either, may_be_idle=path is None)
-        told = stage.launcher.run(stage.job(*argv, stdout=path))
-        assert told.status == 23
+        _start_server(stage, _models_or_chat, may_be_idle=path is None)
+        run = stage.launcher.run(stage.job(*argv, stdout=path))
+        assert run.status == 23
         if "--json" in argv:
             assert json.loads(stage.read("stderr"))["error"]["exit"] == 23
         else:
-            _one_error(stage, "cannot write to standard output")
-        return told.status
+            _assert_one_error(stage, "cannot write to standard output")
+        return run.status
 
     return check
 
 
-def _reader_leaves(*argv: str) -> Check:
+def _reader_closes(*argv: str) -> Check:
     def check(stage: Stage) -> int:
         lines = [chunk("a line\n"), chunk("and more\n" * 20_000)] * 50
-        server = _answering(stage, lambda _: stream(*lines, HOLD))
+        server = _start_server(stage, lambda _: stream(*lines, HOLD))
         pipe = stage.folder / "pipe"
         os.mkfifo(pipe)
         stage.launcher.start(stage.job(*_CHAT, *argv, "hi", stdout=str(pipe)))
         with pipe.open("rb") as reader:
             assert reader.readline()
-        (told,) = stage.launcher.ended()
-        assert told.status == -signal.SIGPIPE
+        (run,) = stage.launcher.wait()
+        assert run.status == -signal.SIGPIPE
         assert stage.read("stderr") == b""
         assert server.hung_up.wait(5)
-        return told.status
+        return run.status
 
     return check
 
 
-# What ends it ------------------------------------------------------------------------------------
+# Signals ------------------------------------------------------------------------------------------
 
 _SIGNALS = {each.name.removeprefix("SIG"): each for each in SIGNALS}
 
 
-def _signalled(stage: Stage, signum: signal.Signals, pid: int) -> Run:
+def _end_with_signal(stage: Stage, signum: signal.Signals, pid: int) -> Run:
     started = time.monotonic()
     os.kill(pid, signum)
-    (told,) = stage.launcher.ended()
-    assert told.status == -signum
+    (run,) = stage.launcher.wait()
+    assert run.status == -signum
     assert time.monotonic() - started < 0.5 + SLACK
-    return told
+    return run
 
 
-def _await(stage: Stage, name: str, words: bytes) -> None:
-    """Wait until these words are on a stream."""
+def _wait_for_output(stage: Stage, name: str, words: bytes) -> None:
+    """Wait until a stream contains these words."""
     path = stage.folder / name
     end = time.monotonic() + 10
     while not (path.exists() and words in path.read_bytes()):
@@ -126,66 +126,66 @@ def _await(stage: Stage, name: str, words: bytes) -> None:
         time.sleep(0.01)
 
 
-def _before_a_byte(signum: signal.Signals) -> Check:
+def _signal_before_first_byte(signum: signal.Signals) -> Check:
     def check(stage: Stage) -> int:
-        server = _answering(stage, lambda _: [HOLD])
+        server = _start_server(stage, lambda _: [HOLD])
         (pid,) = stage.launcher.start(stage.job(*_CHAT, "hi"))
-        assert server.asked.wait(10)
-        told = _signalled(stage, signum, pid)
+        assert server.request_received.wait(10)
+        run = _end_with_signal(stage, signum, pid)
         assert (stage.read("stdout"), stage.read("stderr")) == (b"", b"")
         assert server.hung_up.wait(5)
-        return told.status
+        return run.status
 
     return check
 
 
-def _in_the_stream(signum: signal.Signals) -> Check:
+def _signal_in_stream(signum: signal.Signals) -> Check:
     def check(stage: Stage) -> int:
-        server = _answering(stage, lambda _: stream(chunk("part "), HOLD))
+        server = _start_server(stage, lambda _: stream(chunk("part "), HOLD))
         (pid,) = stage.launcher.start(stage.job(*_CHAT, "--session", "s", "hi"))
-        _await(stage, "stdout", b"part ")
-        told = _signalled(stage, signum, pid)
+        _wait_for_output(stage, "stdout", b"part ")
+        run = _end_with_signal(stage, signum, pid)
         assert (stage.read("stdout"), stage.read("stderr")) == (b"part \n", b"")
         assert server.hung_up.wait(5)
-        kept = _session()[-1]
-        assert (kept["content"], kept["complete"]) == ("part ", False)
-        return told.status
+        stored = _session_records()[-1]
+        assert (stored["content"], stored["complete"]) == ("part ", False)
+        return run.status
 
     return check
 
 
-def _in_a_document(signum: signal.Signals) -> Check:
+def _signal_in_document(signum: signal.Signals) -> Check:
     def check(stage: Stage) -> int:
         arrived = threading.Event()
-        _answering(stage, lambda _: stream(chunk("part "), lambda _c: arrived.set(), HOLD))
+        _start_server(stage, lambda _: stream(chunk("part "), lambda _c: arrived.set(), HOLD))
         (pid,) = stage.launcher.start(stage.job(*_CHAT, "--json", "hi"))
         assert arrived.wait(10)
         time.sleep(0.3)
-        told = _signalled(stage, signum, pid)
+        run = _end_with_signal(stage, signum, pid)
         document = json.loads(stage.read("stdout"))
         assert document["choices"][0]["message"]["content"] == "part "
         assert document["contextops"]["complete"] is False
-        return told.status
+        return run.status
 
     return check
 
 
-def _while_retrying(signum: signal.Signals) -> Check:
+def _signal_while_retrying(signum: signal.Signals) -> Check:
     def check(stage: Stage) -> int:
-        _answering(stage, json_answer({"detail": "busy"}, 429, {"retry-after": "60"}))
+        _start_server(stage, json_answer({"detail": "busy"}, 429, {"retry-after": "60"}))
         (pid,) = stage.launcher.start(stage.job(*_CHAT, "hi"))
-        _await(stage, "stderr", b"trying again")
-        told = _signalled(stage, signum, pid)
+        _wait_for_output(stage, "stderr", b"trying again")
+        run = _end_with_signal(stage, signum, pid)
         assert stage.read("stdout") == b""
         assert stage.read("stderr").count(b"\n") == 1
-        return told.status
+        return run.status
 
     return check
 
 
-def _while_reading(signum: signal.Signals) -> Check:
+def _signal_while_reading(signum: signal.Signals) -> Check:
     def check(stage: Stage) -> int:
-        _answering(stage, may_be_idle=True)
+        _start_server(stage, may_be_idle=True)
         pipe = stage.folder / "pipe"
         os.mkfifo(pipe)
         (pid,) = stage.launcher.start(stage.job("chat", "send", "hi", stdin=str(pipe)))
@@ -193,26 +193,26 @@ def _while_reading(signum: signal.Signals) -> Check:
             writer.write(b"half a question")
             writer.flush()
             time.sleep(0.3)
-            told = _signalled(stage, signum, pid)
+            run = _end_with_signal(stage, signum, pid)
         assert (stage.read("stdout"), stage.read("stderr")) == (b"", b"")
-        return told.status
+        return run.status
 
     return check
 
 
-# What the files are on ---------------------------------------------------------------------------
+# Disks --------------------------------------------------------------------------------------------
 
 
 def _config() -> Path:
     return Path(os.environ["XDG_CONFIG_HOME"]) / "contextops" / "config.toml"
 
 
-def _session() -> list[dict[str, Any]]:
+def _session_records() -> list[dict[str, Any]]:
     (path,) = Path(os.environ["XDG_STATE_HOME"]).rglob("s.jsonl")
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def _stored(text: str, mode: int = 0o600) -> Path:
+def _write_config(text: str, mode: int = 0o600) -> Path:
     path = _config()
     path.parent.mkdir(parents=True, mode=0o700)
     path.write_text(text)
@@ -221,177 +221,193 @@ def _stored(text: str, mode: int = 0o600) -> Path:
 
 
 def _full_disk_for_config(stage: Stage) -> int:
-    path = _stored('default_profile = "default"\n\n[profiles.default]\nmodel = "old"\n')
+    path = _write_config('default_profile = "default"\n\n[profiles.default]\nmodel = "old"\n')
     before = path.read_bytes()
-    told = stage.launcher.run(stage.job("config", "set", "model", "x" * 5000, file_size=2000))
-    assert told.status == 23
-    _one_error(stage, "config.toml")
+    run = stage.launcher.run(stage.job("config", "set", "model", "x" * 5000, file_size=2000))
+    assert run.status == 23
+    _assert_one_error(stage, "config.toml")
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir() if each.suffix == ".tmp"] == []
-    return told.status
+    return run.status
 
 
 def _full_disk_for_session(stage: Stage) -> int:
-    _answering(stage)
+    _start_server(stage)
     assert stage.launcher.run(stage.job(*_CHAT, "--session", "s", "x" * 3000)).status == 0
     stage.read("stdout")
-    before = _session()
-    told = stage.launcher.run(stage.job(*_CHAT, "--session", "s", "hi", file_size=3100))
-    assert told.status == 23
+    before = _session_records()
+    run = stage.launcher.run(stage.job(*_CHAT, "--session", "s", "hi", file_size=3100))
+    assert run.status == 23
     assert stage.read("stdout") == b"one two\n"
-    _one_error(stage, "s.jsonl")
-    assert _session() == before
-    return told.status
+    _assert_one_error(stage, "s.jsonl")
+    assert _session_records() == before
+    return run.status
 
 
 def _read_only_for_config(stage: Stage) -> int:
     stage.env["CONTEXTOPS_CONFIG"] = "/proc/config.toml"
-    told = stage.launcher.run(stage.job("config", "set", "model", "x"))
-    assert told.status == 23
-    _one_error(stage, "/proc")
-    return told.status
+    run = stage.launcher.run(stage.job("config", "set", "model", "x"))
+    assert run.status == 23
+    _assert_one_error(stage, "/proc")
+    return run.status
 
 
 def _read_only_for_session(stage: Stage) -> int:
-    _answering(stage)
+    _start_server(stage)
     stage.env["XDG_STATE_HOME"] = "/proc/state"
-    told = stage.launcher.run(stage.job(*_CHAT, "--session", "s", "hi"))
-    assert told.status == 23
+    run = stage.launcher.run(stage.job(*_CHAT, "--session", "s", "hi"))
+    assert run.status == 23
     assert stage.read("stdout") == b"one two\n"
-    _one_error(stage, "/proc/state")
-    return told.status
+    _assert_one_error(stage, "/proc/state")
+    return run.status
 
 
-# Who else writes ---------------------------------------------------------------------------------
+# Concurrent writers -------------------------------------------------------------------------------
 
 
 def _parallel_settings(stage: Stage) -> str:
     jobs = [stage.job("config", "set", f"params.p{number}", str(number)) for number in range(100)]
     stage.launcher.start(*jobs)
-    statuses = [told.status for told in stage.launcher.ended()]
+    statuses = [run.status for run in stage.launcher.wait()]
     assert set(statuses) <= {0, 3}
-    kept = tomllib.loads(_config().read_text())["profiles"]["default"]["params"]
-    done = {f"p{number}": number for number, status in enumerate(statuses) if status == 0}
-    assert kept == done
-    assert len(done) > 50
+    stored = tomllib.loads(_config().read_text())["profiles"]["default"]["params"]
+    completed = {f"p{number}": number for number, status in enumerate(statuses) if status == 0}
+    assert stored == completed
+    assert len(completed) > 50
     return "0"
 
 
 def _parallel_turns(stage: Stage) -> str:
-    _answering(stage)
+    _start_server(stage)
     jobs = [stage.job(*_CHAT, "--session", "s", f"question {number}") for number in range(50)]
     stage.launcher.start(*jobs)
-    statuses = [told.status for told in stage.launcher.ended()]
+    statuses = [run.status for run in stage.launcher.wait()]
     assert set(statuses) <= {0, 3, 23}
-    records = _session()
-    asked = [record["content"] for record in records if record["role"] == "user"]
-    assert sorted(asked) == sorted(set(asked))
-    done = {f"question {number}" for number, status in enumerate(statuses) if status == 0}
-    assert done <= set(asked)
-    assert len(done) > 25
-    # Each question is followed by its answer: turns are not mixed.
-    assert [record["role"] for record in records] == ["user", "assistant"] * len(asked)
+    records = _session_records()
+    questions = [record["content"] for record in records if record["role"] == "user"]
+    assert sorted(questions) == sorted(set(questions))
+    completed = {f"question {number}" for number, status in enumerate(statuses) if status == 0}
+    assert completed <= set(questions)
+    assert len(completed) > 25
+    # Each question is followed by its answer: turns do not interleave.
+    assert [record["role"] for record in records] == ["user", "assistant"] * len(questions)
     return "0"
 
 
-def _killed(stage: Stage, *argv: str) -> bool:
-    """Kill a run at a random moment of it; tell whether it had ended well before."""
+def _kill_at_random(stage: Stage, *argv: str) -> bool:
+    """Kill a run at a random time; return whether it had already ended with status 0."""
     (pid,) = stage.launcher.start(stage.job(*argv))
-    time.sleep(random.uniform(0.0, 0.15))  # noqa: S311  moments, not secrets
+    time.sleep(random.uniform(0.0, 0.15))  # noqa: S311  not used for secrets
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    (told,) = stage.launcher.ended()
-    assert told.status in (0, -signal.SIGKILL)
-    return told.status == 0
+    (run,) = stage.launcher.wait()
+    assert run.status in (0, -signal.SIGKILL)
+    return run.status == 0
 
 
-def _killed_settings(stage: Stage) -> str:
+def _kill_config_set(stage: Stage) -> str:
     assert (
         stage.launcher.run(stage.job("config", "set", "api_key", "-", stdin=_key(stage))).status
         == 0
     )
-    done = {}
-    for number in range(_TIMES):
-        if _killed(stage, "config", "set", f"params.p{number}", str(number)):
-            done[f"p{number}"] = number
+    completed = {}
+    for number in range(_REPETITIONS):
+        if _kill_at_random(stage, "config", "set", f"params.p{number}", str(number)):
+            completed[f"p{number}"] = number
     path = _config()
-    kept = tomllib.loads(path.read_text())["profiles"]["default"]
-    assert kept["api_key"] == KEY
-    assert done.items() <= kept.get("params", {}).items()
-    _require_private(path)
+    stored = tomllib.loads(path.read_text())["profiles"]["default"]
+    assert stored["api_key"] == KEY
+    assert completed.items() <= stored.get("params", {}).items()
+    _assert_private(path)
     assert stage.launcher.run(stage.job("config", "set", "model", "x")).status == 0
-    _require_private(path)
-    stray = [each for each in path.parent.iterdir() if each != path and KEY in each.read_text()]
-    assert stray == []
+    _assert_private(path)
+    leaked = [each for each in path.parent.iterdir() if each != path and KEY in each.read_text()]
+    assert leaked == []
     return "0"
 
 
-def _require_private(path: Path) -> None:
+def _assert_private(path: Path) -> None:
     for each in path.parent.iterdir():
         assert each.stat().st_mode & 0o077 == 0, each
 
 
-def _killed_turns(stage: Stage) -> str:
-    _answering(stage)
-    done = set()
-    for number in range(_TIMES):
-        if _killed(stage, *_CHAT, "--session", "s", f"question {number}"):
-            done.add(f"question {number}")
+def _kill_chat_send(stage: Stage) -> str:
+    _start_server(stage)
+    completed = set()
+    for number in range(_REPETITIONS):
+        if _kill_at_random(stage, *_CHAT, "--session", "s", f"question {number}"):
+            completed.add(f"question {number}")
     assert stage.launcher.run(stage.job(*_CHAT, "--session", "s", "last")).status == 0
-    records = _session()
-    assert {*done, "last"} <= {record["content"] for record in records if record["role"] == "user"}
+    records = _session_records()
+    assert {*completed, "last"} <= {
+        record["content"] for record in records if record["role"] == "user"
+    }
     for path in Path(os.environ["HOME"]).rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
     return "0"
 
 
-def _killed_at_once(stage: Stage, *argvs: Sequence[str]) -> list[bool]:
-    """Start so many at once and kill each at a moment of its own; tell which had ended well."""
+def _kill_concurrently(stage: Stage, *argvs: Sequence[str]) -> list[bool]:
+    """Start runs at once and kill each at a random time; return which ended with status 0."""
     pids = stage.launcher.start(*(stage.job(*argv) for argv in argvs))
     for pid in random.sample(pids, len(pids)):
-        time.sleep(random.uniform(0.0, 0.15) / len(pids))  # noqa: S311  moments, not secrets
+        time.sleep(random.uniform(0.0, 0.15) / len(pids))  # noqa: S311  not used for secrets
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    statuses = [told.status for told in stage.launcher.ended()]
+    statuses = [run.status for run in stage.launcher.wait()]
     assert set(statuses) <= {0, -signal.SIGKILL}
     return [status == 0 for status in statuses]
 
 
-def _killed_settings_at_once(stage: Stage) -> str:
-    done = {}
-    for number in range(_TIMES // 8 + 1):
+def _kill_concurrent_config_set(stage: Stage) -> str:
+    completed = {}
+    for number in range(_REPETITIONS // 8 + 1):
         names = [f"p{number}_{each}" for each in range(8)]
         argvs = [("config", "set", f"params.{name}", "1") for name in names]
-        ended = _killed_at_once(stage, *argvs)
-        done.update({name: 1 for name, is_done in zip(names, ended, strict=True) if is_done})
+        exit_was_clean = _kill_concurrently(stage, *argvs)
+        completed.update(
+            {
+                name: 1
+                for name, is_completed in zip(names, exit_was_clean, strict=True)
+                if is_completed
+            }
+        )
     assert stage.launcher.run(stage.job("config", "set", "model", "x")).status == 0
-    kept = tomllib.loads(_config().read_text())["profiles"]["default"]
-    assert done.items() <= kept.get("params", {}).items()
-    _require_private(_config())
+    stored = tomllib.loads(_config().read_text())["profiles"]["default"]
+    assert completed.items() <= stored.get("params", {}).items()
+    _assert_private(_config())
     return "0"
 
 
-def _killed_turns_at_once(stage: Stage) -> str:
-    _answering(stage)
-    done = set()
-    for number in range(_TIMES // 4 + 1):
-        asked = [f"question {number} {each}" for each in range(4)]
-        ended = _killed_at_once(stage, *([*_CHAT, "--session", "s", words] for words in asked))
-        done |= {words for words, is_done in zip(asked, ended, strict=True) if is_done}
+def _kill_concurrent_chat_send(stage: Stage) -> str:
+    _start_server(stage)
+    completed = set()
+    for number in range(_REPETITIONS // 4 + 1):
+        questions = [f"question {number} {each}" for each in range(4)]
+        exit_was_clean = _kill_concurrently(
+            stage, *([*_CHAT, "--session", "s", words] for words in questions)
+        )
+        completed |= {
+            words
+            for words, is_completed in zip(questions, exit_was_clean, strict=True)
+            if is_completed
+        }
     assert stage.launcher.run(stage.job(*_CHAT, "--session", "s", "last")).status == 0
-    records = _session()
-    assert {*done, "last"} <= {record["content"] for record in records if record["role"] == "user"}
+    records = _session_records()
+    assert {*completed, "last"} <= {
+        record["content"] for record in records if record["role"] == "user"
+    }
     return "0"
 
 
-def _killed_outputs(stage: Stage) -> str:
-    _answering(stage)
+def _kill_output_file(stage: Stage) -> str:
+    _start_server(stage)
     path = stage.folder / "answer.txt"
     path.write_text("old")
-    for _ in range(_TIMES):
-        is_done = _killed(stage, *_CHAT, "-o", str(path), "hi")
-        told = path.read_text()
-        assert told == "one two\n" if is_done else told in ("old", "one two\n")
+    for _ in range(_REPETITIONS):
+        is_completed = _kill_at_random(stage, *_CHAT, "-o", str(path), "hi")
+        text = path.read_text()
+        assert text == "one two\n" if is_completed else text in ("old", "one two\n")
     return "0"
 
 
@@ -399,20 +415,20 @@ def _key(stage: Stage) -> str:
     return stage.file("key", KEY)
 
 
-# What stands in the config file ------------------------------------------------------------------
+# Config files -------------------------------------------------------------------------------------
 
-_BROKEN = {
+_INVALID_CONFIGS = {
     "broken TOML": ('model = "x\n', 0o600),
     "a wrong type": ("[profiles.default]\nretries = true\n", 0o600),
-    "a value for a table": ('profiles = "x"\n', 0o600),
+    "a string instead of a table": ('profiles = "x"\n', 0o600),
     "NUL bytes": ('model = "a\0b"\n', 0o600),
-    "a key that others can read": (f'[profiles.default]\napi_key = "{KEY}"\n', 0o644),
+    "a key in a file that others can read": (f'[profiles.default]\napi_key = "{KEY}"\n', 0o644),
 }
 
 
-def _broken(text: str, mode: int) -> Check:
+def _invalid_config(text: str, mode: int) -> Check:
     def check(stage: Stage) -> int:
-        path = _stored(text, mode)
+        path = _write_config(text, mode)
         statuses = set()
         for argv in (
             ("config", "get", "model"),
@@ -421,7 +437,7 @@ def _broken(text: str, mode: int) -> Check:
         ):
             statuses.add(stage.launcher.run(stage.job(*argv)).status)
             assert stage.read("stdout") == b""
-            _one_error(stage, "config.toml")
+            _assert_one_error(stage, "config.toml")
         assert path.read_bytes() == text.encode()
         assert {each.name for each in path.parent.iterdir()} <= {"config.toml", "config.toml.lock"}
         (status,) = statuses
@@ -431,14 +447,14 @@ def _broken(text: str, mode: int) -> Check:
     return check
 
 
-def _folder_for_config(stage: Stage) -> int:
+def _directory_as_config(stage: Stage) -> int:
     path = _config()
     path.mkdir(parents=True)
-    told = stage.launcher.run(stage.job("models", "list"))
-    assert told.status == 3
-    _one_error(stage, "config.toml")
+    run = stage.launcher.run(stage.job("models", "list"))
+    assert run.status == 3
+    _assert_one_error(stage, "config.toml")
     assert list(path.iterdir()) == []
-    return told.status
+    return run.status
 
 
 def _linked_config(stage: Stage) -> int:
@@ -446,37 +462,37 @@ def _linked_config(stage: Stage) -> int:
     path = _config()
     path.parent.mkdir(parents=True)
     path.symlink_to(target)
-    told = stage.launcher.run(stage.job("config", "set", "model", "new"))
-    assert told.status == 0
+    run = stage.launcher.run(stage.job("config", "set", "model", "new"))
+    assert run.status == 0
     assert path.is_symlink()
     assert tomllib.loads(target.read_text())["profiles"]["default"]["model"] == "new"
-    return told.status
+    return run.status
 
 
 def _unknown_setting(stage: Stage) -> int:
-    _stored('[profiles.default]\nmodle = "x"\nmodel = "y"\n')
-    told = stage.launcher.run(stage.job("config", "get", "model"))
-    assert (told.status, stage.read("stdout")) == (0, b"y\n")
+    _write_config('[profiles.default]\nmodle = "x"\nmodel = "y"\n')
+    run = stage.launcher.run(stage.job("config", "get", "model"))
+    assert (run.status, stage.read("stdout")) == (0, b"y\n")
     note = stage.read("stderr")
     assert note.startswith(b"contextops: note: ")
     assert b"modle" in note
-    return told.status
+    return run.status
 
 
-# What a person types -----------------------------------------------------------------------------
+# Input --------------------------------------------------------------------------------------------
 
 
-def _named(name: str) -> Check:
+def _session_name(name: str) -> Check:
     def check(stage: Stage) -> int:
-        server = _answering(stage, may_be_idle=True)
+        server = _start_server(stage, may_be_idle=True)
         before = set(stage.folder.rglob("*"))
-        told = stage.launcher.run(stage.job(*_CHAT, "--session", name, "hi"))
-        assert told.status == 2
+        run = stage.launcher.run(stage.job(*_CHAT, "--session", name, "hi"))
+        assert run.status == 2
         assert stage.read("stdout") == b""
-        _one_error(stage)
+        _assert_one_error(stage)
         assert set(stage.folder.rglob("*")) == before
         assert not server.requests
-        return told.status
+        return run.status
 
     return check
 
@@ -488,47 +504,47 @@ _NAMES = {
     "CON": "CON",
     "empty": "",
     "a/b": "a/b",
-    "with a line end": "a\nb",
+    "with a newline": "a\nb",
 }
 
 
-def _prompt_of(make: Callable[[Path], object], *words: str) -> Check:
+def _prompt_file(make: Callable[[Path], object], *words: str) -> Check:
     def check(stage: Stage) -> int:
-        server = _answering(stage, may_be_idle=True)
+        server = _start_server(stage, may_be_idle=True)
         path = stage.folder / "prompt"
         make(path)
-        told = stage.launcher.run(stage.job(*_CHAT, "-f", str(path)))
-        assert told.status == 26
+        run = stage.launcher.run(stage.job(*_CHAT, "-f", str(path)))
+        assert run.status == 26
         assert stage.read("stdout") == b""
-        _one_error(stage, *words)
+        _assert_one_error(stage, *words)
         assert not server.requests
-        return told.status
+        return run.status
 
     return check
 
 
-def _prompt_of_a_pipe(stage: Stage) -> int:
-    server = _answering(stage)
+def _prompt_from_fifo(stage: Stage) -> int:
+    server = _start_server(stage)
     pipe = stage.folder / "prompt"
     os.mkfifo(pipe)
     stage.launcher.start(stage.job(*_CHAT, "-f", str(pipe)))
     with pipe.open("wb") as writer:
-        writer.write(b"asked in a pipe")
-    (told,) = stage.launcher.ended()
-    assert (told.status, stage.read("stdout"), stage.read("stderr")) == (0, b"one two\n", b"")
-    assert "asked in a pipe" in server.request.json()["messages"][0]["content"]
-    return told.status
+        writer.write(b"question in a pipe")
+    (run,) = stage.launcher.wait()
+    assert (run.status, stage.read("stdout"), stage.read("stderr")) == (0, b"one two\n", b"")
+    assert "question in a pipe" in server.request.json()["messages"][0]["content"]
+    return run.status
 
 
-def _around(stdin: str | None = os.devnull, **env: str | None) -> Check:
-    """Run it as an interpreter of its own, which reads its surroundings when it starts."""
+def _environment(stdin: str | None = os.devnull, **env: str | None) -> Check:
+    """Return a check in a new interpreter, which reads the environment when it starts."""
 
     def check(stage: Stage) -> int:
-        _answering(stage, OpenWebUI())
+        _start_server(stage, OpenWebUI())
         stage.env |= env
         job = stage.job("chat", "send", "größer")
         closing = " <&-" if stdin is None else " </dev/null"
-        told = subprocess.run(
+        process = subprocess.run(
             [
                 "sh",
                 "-c",
@@ -546,61 +562,61 @@ def _around(stdin: str | None = os.devnull, **env: str | None) -> Check:
             timeout=20,
             start_new_session=True,
         )
-        assert (told.stdout, told.stderr) == ("You said: größer\n".encode(), b"")
-        assert told.returncode == 0
-        return told.returncode
+        assert (process.stdout, process.stderr) == ("You said: größer\n".encode(), b"")
+        assert process.returncode == 0
+        return process.returncode
 
     return check
 
 
-# Where a key is kept -----------------------------------------------------------------------------
+# Keys ---------------------------------------------------------------------------------------------
 
 _CANARY = "sk-CANARY5ca1ab1e0ddba11c0ffee0facade0b"
 
 
-def _exported_key(stage: Stage) -> set[Path]:
+def _key_in_environment(stage: Stage) -> set[Path]:
     stage.env["CONTEXTOPS_API_KEY"] = _CANARY
     return set()
 
 
-def _key_of_a_file(stage: Stage) -> set[Path]:
+def _key_in_file(stage: Stage) -> set[Path]:
     path = Path(stage.file("secret", f"{_CANARY}\n"))
     stage.env |= {"CONTEXTOPS_API_KEY": None, "CONTEXTOPS_API_KEY_FILE": str(path)}
     return {path}
 
 
-def _key_of_a_command(stage: Stage) -> set[Path]:
+def _key_from_command(stage: Stage) -> set[Path]:
     path = Path(stage.file("secret", f"{_CANARY}\n"))
     stage.env |= {"CONTEXTOPS_API_KEY": None, "CONTEXTOPS_API_KEY_COMMAND": f"cat {path}"}
     return {path}
 
 
-def _key_of_the_config(stage: Stage) -> set[Path]:
+def _key_in_config(stage: Stage) -> set[Path]:
     stage.env["CONTEXTOPS_API_KEY"] = None
     base = stage.env["CONTEXTOPS_BASE_URL"]
-    path = _stored(f'[profiles.default]\nbase_url = "{base}"\napi_key = "{_CANARY}"\n')
+    path = _write_config(f'[profiles.default]\nbase_url = "{base}"\napi_key = "{_CANARY}"\n')
     return {path}
 
 
-def _kept_secret(keep: Callable[[Stage], set[Path]]) -> Check:
+def _key_stays_secret(store_key: Callable[[Stage], set[Path]]) -> Check:
     def check(stage: Stage) -> int:
         def answer(request: Request) -> Answer:
             assert request.key == _CANARY
             if b"hold" in request.body:
                 return [HOLD]
-            if b"refuse" in request.body:
+            if b"reject" in request.body:
                 return detail(f"bad key {request.key}", 401)
             if request.path.endswith("/models"):
                 return LIST
             return stream(chunk("one "), 0.05, chunk("two", finish="stop"))
 
-        _answering(stage, answer)
-        secret = keep(stage)
+        _start_server(stage, answer)
+        key_files = store_key(stage)
         statuses = []
         for argv in (
             (*_CHAT, "-v", "--session", "s", "hi"),
-            (*_CHAT, "-v", "refuse"),
-            (*_CHAT, "--json", "refuse"),
+            (*_CHAT, "-v", "reject"),
+            (*_CHAT, "--json", "reject"),
             (*_CHAT, "--dry-run", "--curl", "hi"),
             ("models", "list", "-v"),
             ("config", "list", "--show-origin"),
@@ -609,22 +625,22 @@ def _kept_secret(keep: Callable[[Stage], set[Path]]) -> Check:
             statuses.append(stage.launcher.run(stage.job(*argv)).status)
             assert _CANARY.encode() not in stage.read("stdout") + stage.read("stderr")
         assert statuses[:6] == [0, 4, 4, 0, 0, 0]
-        _require_no_word_of_it(stage)
+        _assert_key_not_in_arguments(stage)
         for path in stage.folder.rglob("*"):
-            if path.is_file() and path not in secret:
+            if path.is_file() and path not in key_files:
                 assert _CANARY.encode() not in path.read_bytes(), path
         return statuses[0]
 
     return check
 
 
-def _require_no_word_of_it(stage: Stage) -> None:
-    """See that others cannot read the key among the words of the process, which asks meanwhile."""
-    stage.servers[0].asked.clear()
+def _assert_key_not_in_arguments(stage: Stage) -> None:
+    """Assert that the arguments of a running command, which others can read, have no key."""
+    stage.servers[0].request_received.clear()
     argv = [sys.executable, "-m", "contextops", *_CHAT, "hold"]
     env = {**os.environ, **{name: text for name, text in stage.env.items() if text is not None}}
     with subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL) as process:
-        assert stage.servers[0].asked.wait(10)
+        assert stage.servers[0].request_received.wait(10)
         words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.kill()
     assert b"contextops" in words
@@ -638,105 +654,107 @@ def _each_signal(when: str, check: Callable[[signal.Signals], Check]) -> dict[st
 ROWS = (
     MachineRow(
         "M1",
-        "stdout takes nothing",
+        "stdout cannot be written",
         {
-            "full, text": _stdout_is("/dev/full", *_CHAT, "hi"),
-            "full, --json": _stdout_is("/dev/full", *_CHAT, "--json", "hi"),
-            "full, models list": _stdout_is("/dev/full", "models", "list"),
-            "closed, text": _stdout_is(None, *_CHAT, "hi"),
-            "closed, --json": _stdout_is(None, *_CHAT, "--json", "hi"),
-            "closed, models list": _stdout_is(None, "models", "list"),
+            "full, text": _unwritable_stdout("/dev/full", *_CHAT, "hi"),
+            "full, --json": _unwritable_stdout("/dev/full", *_CHAT, "--json", "hi"),
+            "full, models list": _unwritable_stdout("/dev/full", "models", "list"),
+            "closed, text": _unwritable_stdout(None, *_CHAT, "hi"),
+            "closed, --json": _unwritable_stdout(None, *_CHAT, "--json", "hi"),
+            "closed, models list": _unwritable_stdout(None, "models", "list"),
         },
     ),
     MachineRow(
         "M2",
-        "the reader of a pipe leaves after a line",
-        {"text": _reader_leaves(), "--jsonl": _reader_leaves("--jsonl")},
+        "reader of a pipe closes after one line",
+        {"text": _reader_closes(), "--jsonl": _reader_closes("--jsonl")},
     ),
     MachineRow(
         "M3",
-        "a signal",
+        "signal",
         {
-            **_each_signal("before the first byte", _before_a_byte),
-            **_each_signal("in the stream", _in_the_stream),
-            **_each_signal("in the stream, --json", _in_a_document),
-            **_each_signal("waiting to try again", _while_retrying),
-            **_each_signal("reading standard input", _while_reading),
+            **_each_signal("before the first byte of the response", _signal_before_first_byte),
+            **_each_signal("during the stream", _signal_in_stream),
+            **_each_signal("during the stream, --json", _signal_in_document),
+            **_each_signal("while waiting for a retry", _signal_while_retrying),
+            **_each_signal("while reading standard input", _signal_while_reading),
         },
     ),
     MachineRow(
         "M4",
-        "a disk that is full or read-only",
+        "full or read-only disk",
         {
-            "full, a setting": _full_disk_for_config,
-            "full, a session": _full_disk_for_session,
-            "read-only, a setting": _read_only_for_config,
-            "read-only, a session": _read_only_for_session,
+            "full, config set": _full_disk_for_config,
+            "full, saving a session": _full_disk_for_session,
+            "read-only, config set": _read_only_for_config,
+            "read-only, saving a session": _read_only_for_session,
         },
     ),
     MachineRow(
         "M5",
-        "many write at once",
-        {"100 settings": _parallel_settings, "50 turns of one session": _parallel_turns},
+        "many concurrent writers",
+        {"100 runs of config set": _parallel_settings, "50 turns in one session": _parallel_turns},
     ),
     MachineRow(
         "M6",
-        "it is killed at random moments",
+        "SIGKILL at random times",
         {
-            "while it sets": _killed_settings,
-            "eight that set at once": _killed_settings_at_once,
-            "while it keeps a turn": _killed_turns,
-            "four that keep one session": _killed_turns_at_once,
-            "while it writes a file": _killed_outputs,
+            "config set": _kill_config_set,
+            "eight concurrent runs of config set": _kill_concurrent_config_set,
+            "chat send with a session": _kill_chat_send,
+            "four concurrent chat send with one session": _kill_concurrent_chat_send,
+            "chat send with an output file": _kill_output_file,
         },
     ),
     MachineRow(
         "M7",
-        "a config file that is not as it should be",
+        "invalid config file",
         {
-            **{name: _broken(text, mode) for name, (text, mode) in _BROKEN.items()},
-            "a folder": _folder_for_config,
+            **{
+                name: _invalid_config(text, mode) for name, (text, mode) in _INVALID_CONFIGS.items()
+            },
+            "a directory": _directory_as_config,
             "a symbolic link": _linked_config,
             "an unknown setting": _unknown_setting,
         },
     ),
     MachineRow(
         "M8",
-        "a name for a session that is none",
-        {shown: _named(name) for shown, name in _NAMES.items()},
+        "invalid session name",
+        {label: _session_name(name) for label, name in _NAMES.items()},
     ),
     MachineRow(
         "M9",
-        "a file for the prompt",
+        "prompt file",
         {
-            "missing": _prompt_of(lambda _: None, "no such file"),
-            "a folder": _prompt_of(lambda path: path.mkdir()),
-            "binary": _prompt_of(lambda path: path.write_bytes(b"a\xff\x00"), "offset 1"),
-            "UTF-16": _prompt_of(lambda path: path.write_bytes("aé".encode("utf-16"))),
-            "beyond the limit": _prompt_of(
+            "missing": _prompt_file(lambda _: None, "no such file"),
+            "a directory": _prompt_file(lambda path: path.mkdir()),
+            "binary": _prompt_file(lambda path: path.write_bytes(b"a\xff\x00"), "offset 1"),
+            "UTF-16": _prompt_file(lambda path: path.write_bytes("aé".encode("utf-16"))),
+            "larger than the limit": _prompt_file(
                 lambda path: path.write_bytes(b"x" * (33 << 20)), "too large"
             ),
-            "a pipe": _prompt_of_a_pipe,
+            "a pipe": _prompt_from_fifo,
         },
     ),
     MachineRow(
         "M10",
-        "surroundings without a thing",
+        "minimal environment",
         {
-            "LC_ALL=C": _around(LC_ALL="C", LANG=None),
-            "no HOME": _around(HOME=None, XDG_CONFIG_HOME=None, XDG_STATE_HOME=None),
-            "TERM=dumb": _around(TERM="dumb"),
-            "standard input closed": _around(stdin=None),
+            "LC_ALL=C": _environment(LC_ALL="C", LANG=None),
+            "no HOME": _environment(HOME=None, XDG_CONFIG_HOME=None, XDG_STATE_HOME=None),
+            "TERM=dumb": _environment(TERM="dumb"),
+            "standard input closed": _environment(stdin=None),
         },
     ),
     MachineRow(
         "M11",
-        "a key that must be seen nowhere",
+        "the key appears in no output and no other file",
         {
-            "exported": _kept_secret(_exported_key),
-            "in a file": _kept_secret(_key_of_a_file),
-            "of a command": _kept_secret(_key_of_a_command),
-            "in the config file": _kept_secret(_key_of_the_config),
+            "from the environment": _key_stays_secret(_key_in_environment),
+            "from a key file": _key_stays_secret(_key_in_file),
+            "from a key command": _key_stays_secret(_key_from_command),
+            "from the config file": _key_stays_secret(_key_in_config),
         },
     ),
 )

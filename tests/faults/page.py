@@ -1,7 +1,7 @@
-"""What each row of the matrix showed, as ``README.md`` beside this file has it.
+"""The results of the fault matrix, written to ``README.md`` in this folder.
 
-The page is written by a run of the whole matrix, never by hand: an outcome of every case in every
-mode, from what its process did. A run in which all holds leaves it as it is.
+The page is written by a run of the complete matrix, never by hand. It has the exit status of every
+case in every mode. A run in which every case passes leaves the page unchanged.
 """
 
 from __future__ import annotations
@@ -17,45 +17,48 @@ from faults.matrix import MODES, Case, Mode, Row
 
 FILE = Path(__file__).parent / "README.md"
 PROPERTY = "fault"
-"""The name under which a test tells what it was about, and what came of it."""
+"""The property of a test report that names its row, case and mode."""
 
 _HEAD = """\
-# What each fault showed
+# Fault matrix: results
 
-Written by `pytest -m faults`, which runs every case in a process of its own, against a server on
-raw sockets, and compares its status, stdout to the byte, the lines on stderr, memory and time.
+Written by `pytest -m faults`, which runs every case in a separate process against a server on raw
+sockets, and compares the exit status, every byte of stdout, the lines on stderr, memory and time.
+The cells are exit statuses; -N is death by signal N.
 """
 
 
 @dataclass(frozen=True)
-class Showed:
-    """What one run showed: its place on the page, its status, whether all was as it must be."""
+class RunResult:
+    """The result of one run: its row, case and mode, its exit status, and whether it passed."""
 
     row: str
     case: str
     mode: str
     status: str
-    held: bool
+    passed: bool
 
 
 def name_of(row: Row, case: Case, mode: Mode) -> dict[str, str]:
-    """Say which run it is, as its report carries it."""
+    """Return the property that identifies a run in its report."""
     return {"row": row.name, "case": case.name, "mode": mode.name}
 
 
-def showed(reports: Iterable[Any]) -> list[Showed]:
-    """Read what the reports of a run say of the matrix."""
-    read = []
+def read_results(reports: Iterable[Any]) -> list[RunResult]:
+    """Return the results of the matrix in the reports of a pytest run."""
+    results = []
     for report in reports:
-        told = dict(report.user_properties)
-        if PROPERTY in told:
-            status = str(told.get("status", "none"))
-            read.append(Showed(**told[PROPERTY], status=status, held=report.outcome == "passed"))
-    return read
+        properties = dict(report.user_properties)
+        if PROPERTY in properties:
+            status = str(properties.get("status", "none"))
+            results.append(
+                RunResult(**properties[PROPERTY], status=status, passed=report.outcome == "passed")
+            )
+    return results
 
 
 def expected() -> set[tuple[str, str, str]]:
-    """Give the row, case and mode of every run that the whole matrix has."""
+    """Return row, case and mode of every run of the complete matrix."""
     served = {
         (row.name, case.name, mode.name)
         for row in server_rows.ROWS
@@ -66,69 +69,69 @@ def expected() -> set[tuple[str, str, str]]:
     return served | {(row.name, case, mode) for row, case, mode in machine_rows.runs()}
 
 
-def is_whole(runs: Iterable[Showed]) -> bool:
-    """Tell whether a run was of the whole matrix."""
+def is_complete(runs: Iterable[RunResult]) -> bool:
+    """Return whether the runs are those of the complete matrix."""
     return {(run.row, run.case, run.mode) for run in runs} == expected()
 
 
 def write(reports: Iterable[Any]) -> str:
-    """Write the page where the whole matrix ran; say so, and how much of it held."""
-    runs = showed(reports)
-    told = f"faults: {sum(run.held for run in runs)} of {len(runs)} held"
-    if not is_whole(runs):
-        return f"{told}; that is not the whole matrix"
+    """Write the page if the complete matrix ran; return a summary."""
+    runs = read_results(reports)
+    summary = f"faults: {sum(run.passed for run in runs)} of {len(runs)} passed"
+    if not is_complete(runs):
+        return f"{summary}; the page is not written, since the matrix is not complete"
     FILE.write_text(page(runs), encoding="utf-8")
-    return f"{told}; written to {FILE}"
+    return f"{summary}; written to {FILE}"
 
 
-def page(runs: Iterable[Showed]) -> str:
-    """Write the page."""
+def page(runs: Iterable[RunResult]) -> str:
+    """Return the text of the page."""
     by_case = {(run.row, run.case, run.mode): run for run in runs}
     modes = [mode.name for mode in MODES]
-    lines = [_HEAD, *_totals(by_case.values()), "", "## The server", ""]
-    lines += _table("row", "the server", modes)
+    lines = [_HEAD, *_totals(by_case.values()), "", "## Faults of the server", ""]
+    lines += _table("row", "fault", modes)
     for row in server_rows.ROWS:
         for case in row.cases:
             cells = [_cell(by_case.get((row.name, case.name, mode))) for mode in modes]
-            lines.append(_line(row.name, _told(row.what, case.name), *cells))
-    lines += ["", "## The machine and the person", ""]
-    lines += _table("row", "what", ["status"])
+            lines.append(_line(row.name, _title(row.title, case.name), *cells))
+    lines += ["", "## Faults of the machine and invalid input", ""]
+    lines += _table("row", "fault", ["status"])
     for row, case, mode in machine_rows.runs():
         lines.append(
-            _line(row.name, _told(row.what, case), _cell(by_case.get((row.name, case, mode))))
+            _line(row.name, _title(row.title, case), _cell(by_case.get((row.name, case, mode))))
         )
     return "\n".join([*lines, ""])
 
 
-def totals(runs: Iterable[Showed]) -> Mapping[str, tuple[int, int, int]]:
-    """Give, for every mode, how many rows, how many cases, and how many of these held."""
+def totals(runs: Iterable[RunResult]) -> Mapping[str, tuple[int, int, int]]:
+    """Return the numbers of rows, cases and passed cases of every mode."""
     runs = list(runs)
     cases = Counter(run.mode for run in runs)
-    held = Counter(run.mode for run in runs if run.held)
+    passed = Counter(run.mode for run in runs if run.passed)
     return {
-        mode: (len({run.row for run in runs if run.mode == mode}), count, held[mode])
+        mode: (len({run.row for run in runs if run.mode == mode}), count, passed[mode])
         for mode, count in cases.items()
     }
 
 
-def _totals(runs: Iterable[Showed]) -> list[str]:
-    told = totals(runs)
+def _totals(runs: Iterable[RunResult]) -> list[str]:
+    by_mode = totals(runs)
     known = [*(mode.name for mode in MODES), machine_rows.MODE]
-    lines = _table("mode", "rows", ["cases", "held"])
-    lines += [_line(mode, *map(str, told[mode])) for mode in known if mode in told]
+    lines = _table("mode", "rows", ["cases", "passed"])
+    lines += [_line(mode, *map(str, by_mode[mode])) for mode in known if mode in by_mode]
     rows = len({run.row for run in runs})
-    _, cases, held = map(sum, zip(*told.values(), strict=True))
-    return [*lines, _line("**all**", str(rows), str(cases), str(held))]
+    _, cases, passed = map(sum, zip(*by_mode.values(), strict=True))
+    return [*lines, _line("**all**", str(rows), str(cases), str(passed))]
 
 
-def _told(what: str, case: str) -> str:
-    return f"{what}: {case}" if case else what
+def _title(title: str, case: str) -> str:
+    return f"{title}: {case}" if case else title
 
 
-def _cell(run: Showed | None) -> str:
+def _cell(run: RunResult | None) -> str:
     if run is None:
         return ""
-    return run.status if run.held else f"**{run.status}, not held**"
+    return run.status if run.passed else f"**{run.status}, failed**"
 
 
 def _table(first: str, second: str, others: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a server can do, and what must come of it."""
+"""Faults of a server, and their expected outcomes."""
 
 from __future__ import annotations
 
@@ -42,44 +42,45 @@ CHUNKED_JSON = {"content-type": "application/json", "transfer-encoding": "chunke
 FIRST, SECOND, STOP = chunk("one "), chunk("two"), chunk(finish="stop")
 
 ANSWERED = Outcome(words=TEXT)
-BOTH = Outcome(words="one two")
+ONE_TWO = Outcome(words="one two")
 LISTED = Outcome(words=IDS)
 
 ONCE = ("--retries", "0")
 TWICE = ("--retries", "1")
 
 
-def failed(status: int, *says: str, **more: Any) -> Outcome:
-    return Outcome(status=status, says=says, **more)
+def failed(status: int, *error_words: str, **more: Any) -> Outcome:
+    return Outcome(status=status, error_words=error_words, **more)
 
 
-def both(outcome: Outcome) -> dict[str, Any]:
+def chat_and_models(outcome: Outcome) -> dict[str, Any]:
     return {"chat": outcome, "models": outcome}
 
 
-CUT = failed(18, "the answer is truncated", words="one ")
+TRUNCATED = failed(18, "the answer is truncated", words="one ")
 
 
-def by(chat: Answering, models: Answering | None = None, **settings: Any) -> SetUp:
-    """Serve an answer, another one to who asks for the models where that is given."""
+def serve(chat: Answering, models: Answering | None = None, **settings: Any) -> SetUp:
+    """Return a set-up that serves ``chat``, or ``models`` (if set) to requests for the list."""
 
     def answer(request: Request) -> Answer:
-        asked = chat if models is None or not request.path.endswith("/models") else models
-        return asked(request) if callable(asked) else asked
+        is_chat = models is None or not request.path.endswith("/models")
+        chosen = chat if is_chat else models
+        return chosen(request) if callable(chosen) else chosen
 
     return lambda stage: stage.serve(answer, **settings)
 
 
 def streamed(*steps: Event | Step, end: bool = True) -> SetUp:
-    return by(stream(*steps, end=end))
+    return serve(stream(*steps, end=end))
 
 
-def bytewise(*blocks: Any) -> list[Step]:
+def split_into_bytes(*blocks: Any) -> list[Step]:
     return [bytes([byte]) for byte in b"".join(blocks)]
 
 
-def for_ever(*steps: Step, start: bytes = b"", pause: float = 0.0) -> Callable[..., Iterator[Step]]:
-    """Answer with these steps again and again."""
+def endless(*steps: Step, start: bytes = b"", pause: float = 0.0) -> Callable[..., Iterator[Step]]:
+    """Return an answer function that repeats these steps without end."""
 
     def play(_: Request) -> Iterator[Step]:
         if start:
@@ -92,16 +93,16 @@ def for_ever(*steps: Step, start: bytes = b"", pause: float = 0.0) -> Callable[.
     return play
 
 
-def framed(*events: Event, end: bool = False) -> bytes:
+def chunked_events(*events: Event, end: bool = False) -> bytes:
     return chunked(*(sse(event) for event in events), end=end)
 
 
-def length(text: bytes, more: int = 0) -> bytes:
+def json_with_length(text: bytes, more: int = 0) -> bytes:
     head = {"content-type": "application/json", "content-length": str(len(text) + more)}
     return http(200, head, text)
 
 
-# How an answer ends ------------------------------------------------------------------------------
+# Ends of an answer --------------------------------------------------------------------------------
 
 _SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
 LIST_BODY = b'{"data": [{"id": "ctx-small"}, {"id": "ctx-large"}]}'
@@ -110,88 +111,97 @@ HALF_LIST = LIST_BODY[:30]
 ENDS = [
     Row(
         "F01",
-        "a good answer comes byte by byte: every line, character and frame is cut",
+        "valid answer sent byte by byte, so that lines, characters and chunks are split",
         [
-            Case("", by(bytewise(*stream(*reply(TEXT))), bytewise(LIST)), ANSWERED, LISTED),
             Case(
-                "each byte in a chunk",
-                by([STREAM_HEAD, chunked(*bytewise(sse(*reply(TEXT))))]),
+                "",
+                serve(split_into_bytes(*stream(*reply(TEXT))), split_into_bytes(LIST)),
+                ANSWERED,
+                LISTED,
+            ),
+            Case(
+                "each byte in its own chunk",
+                serve([STREAM_HEAD, chunked(*split_into_bytes(sse(*reply(TEXT))))]),
                 ANSWERED,
             ),
         ],
     ),
     Row(
         "F02",
-        "the stream ends as if nothing had happened, and nothing said that it was over",
+        "stream ends without finish reason and without [DONE]",
         [
             Case(
                 "", streamed(FIRST, SECOND), failed(18, "without a finish reason", words="one two")
             ),
-            Case("after an event", streamed(FIRST, b"\n\n: x\n\n"), CUT),
+            Case("after a complete event", streamed(FIRST, b"\n\n: x\n\n"), TRUNCATED),
         ],
     ),
     Row(
         "F03",
-        "one proof of two: a finish_reason or [DONE], and no line end after that",
+        "finish reason or [DONE] alone, or no line end after [DONE]",
         [
-            Case("finish_reason", streamed(FIRST, SECOND, STOP), BOTH),
+            Case("finish_reason", streamed(FIRST, SECOND, STOP), ONE_TWO),
             Case("[DONE]", streamed(FIRST, SECOND, DONE), Outcome(words="one two", finish=None)),
             Case(
-                "[DONE] and no line end",
+                "[DONE] without line end",
                 streamed(FIRST, SECOND, STOP, b"data: [DONE]"),
-                BOTH,
+                ONE_TWO,
             ),
             Case(
-                "[DONE], no line end, no last chunk",
+                "[DONE] without line end and without the last chunk",
                 streamed(FIRST, SECOND, STOP, b"data: [DONE]", CLOSE, end=False),
-                BOTH,
+                ONE_TWO,
             ),
         ],
     ),
     Row(
         "F04",
-        "it closes in the midst of a chunk",
+        "connection closed inside a chunk",
         [
             Case(
                 "",
-                by(
-                    [STREAM_HEAD, framed(FIRST), b"ff\r\ndata: {", CLOSE],
+                serve(
+                    [STREAM_HEAD, chunked_events(FIRST), b"ff\r\ndata: {", CLOSE],
                     [http(200, CHUNKED_JSON), b"ff\r\n" + HALF_LIST, CLOSE],
                 ),
-                CUT,
+                TRUNCATED,
                 failed(18, "the answer is truncated"),
             ),
             Case(
-                "without the last chunk",
-                by(
-                    [STREAM_HEAD, framed(FIRST), CLOSE],
+                "before the last chunk",
+                serve(
+                    [STREAM_HEAD, chunked_events(FIRST), CLOSE],
                     [http(200, CHUNKED_JSON), chunked(LIST_BODY, end=False), CLOSE],
                 ),
-                CUT,
+                TRUNCATED,
                 failed(18, "the answer is truncated"),
             ),
         ],
     ),
     Row(
         "F05",
-        "it closes in the midst of an event, where only its closing ends the answer",
+        "connection closed inside an event, in a response without length",
         [
             Case(
                 "",
-                by([OPEN_STREAM, sse(FIRST), b"data: {", CLOSE], [OPEN_JSON, HALF_LIST, CLOSE]),
-                CUT,
+                serve([OPEN_STREAM, sse(FIRST), b"data: {", CLOSE], [OPEN_JSON, HALF_LIST, CLOSE]),
+                TRUNCATED,
                 failed(8, "did not answer with JSON"),
             ),
-            Case("in a character", by([OPEN_STREAM, sse(FIRST, SECOND)[:-8], CLOSE]), CUT),
+            Case(
+                "inside a character",
+                serve([OPEN_STREAM, sse(FIRST, SECOND)[:-8], CLOSE]),
+                TRUNCATED,
+            ),
         ],
     ),
     Row(
         "F06",
-        "its Content-Length is more than comes",
+        "Content-Length larger than the body",
         [
             Case(
                 "",
-                by(
+                serve(
                     [
                         http(
                             200,
@@ -200,39 +210,42 @@ ENDS = [
                         ),
                         CLOSE,
                     ],
-                    [length(LIST_BODY, 9), CLOSE],
+                    [json_with_length(LIST_BODY, 9), CLOSE],
                 ),
-                CUT,
+                TRUNCATED,
                 failed(18, "the answer is truncated"),
             ),
         ],
     ),
     Row(
         "F07",
-        "it resets the connection after the first words",
+        "connection reset after the first words",
         [
             Case(
                 "",
-                by([STREAM_HEAD, framed(FIRST), 0.1, RESET], [length(HALF_LIST, 9), 0.1, RESET]),
-                CUT,
+                serve(
+                    [STREAM_HEAD, chunked_events(FIRST), 0.1, RESET],
+                    [json_with_length(HALF_LIST, 9), 0.1, RESET],
+                ),
+                TRUNCATED,
                 failed(18, "the answer is truncated"),
             ),
         ],
     ),
     Row(
         "F08",
-        "it accepts the connection and closes it, every time",
+        "connection accepted and closed, every time",
         [
             Case(
                 "",
-                by(b"", greeting=[CLOSE]),
+                serve(b"", greeting=[CLOSE]),
                 failed(7, "no answer", notes=("trying again in ",)),
                 failed(7, "no answer", notes=("trying again in ",)),
                 argv=TWICE,
             ),
             Case(
                 "after the request",
-                by([CLOSE]),
+                serve([CLOSE]),
                 failed(7, "without a response", notes=("trying again in ",)),
                 failed(7, "without a response", notes=("trying again in ",)),
                 argv=TWICE,
@@ -242,26 +255,26 @@ ENDS = [
     ),
     Row(
         "F09",
-        "another protocol answers",
+        "another protocol",
         [
             Case(
-                "SSH, which hangs up",
-                by(b"", greeting=[_SSH, Connection.drain]),
-                **both(failed(7, "no answer")),
+                "SSH, which closes the connection",
+                serve(b"", greeting=[_SSH, Connection.drain]),
+                **chat_and_models(failed(7, "no answer")),
                 argv=ONCE,
             ),
             Case(
-                "SMTP, and what it makes of the request",
-                by([b"220 mail ESMTP\r\n500 unknown command\r\n\r\n", CLOSE]),
-                **both(failed(8, "does not speak HTTP", "base_url")),
+                "SMTP, which answers the request with an error",
+                serve([b"220 mail ESMTP\r\n500 unknown command\r\n\r\n", CLOSE]),
+                **chat_and_models(failed(8, "does not speak HTTP", "base_url")),
             ),
         ],
     ),
 ]
 
-# What is there instead of an answer --------------------------------------------------------------
+# Answers in other formats -------------------------------------------------------------------------
 
-_ODD: list[tuple[str, Any, Outcome]] = [
+_NOT_ANSWERS: list[tuple[str, Any, Outcome]] = [
     ("null", None, failed(8, "null")),
     ("a JSON string", '{"id": ', failed(8, "broken JSON")),
     ("a number", 7, failed(8, "7")),
@@ -272,8 +285,8 @@ _ODD: list[tuple[str, Any, Outcome]] = [
     ("task_ids", {"status": True, "task_ids": ["1"]}, failed(8, "background task")),
 ]
 
-_TOLD = completion("one two")
-_WHOLE = Outcome(words="one two", document=_TOLD)
+_DOCUMENT = completion("one two")
+_COMPLETE = Outcome(words="one two", document=_DOCUMENT)
 
 
 def _unstreamed(stage: Stage) -> Server:
@@ -281,68 +294,87 @@ def _unstreamed(stage: Stage) -> Server:
     return stage.serve(stream(FIRST, SECOND, STOP, DONE))
 
 
-INSTEAD = [
+OTHER_FORMATS = [
     Row(
         "F10",
-        "a web page with status 200: the base URL is wrong",
-        [Case("", by(SPA), failed(8, "web page", "base_url"), failed(8, "web page", "base_url"))],
+        "web page with status 200, as for a wrong base URL",
+        [
+            Case(
+                "", serve(SPA), failed(8, "web page", "base_url"), failed(8, "web page", "base_url")
+            )
+        ],
     ),
     Row(
         "F11",
-        "the other form than the one that was asked for",
+        "streamed and unstreamed answers mixed up",
         [
-            Case("a document to a streamed request", by(json_answer(_TOLD)), _WHOLE),
-            Case("a stream to an unstreamed one", _unstreamed, BOTH, of_send=True),
             Case(
-                "a document that is called a stream",
-                by([STREAM_HEAD, chunked(json.dumps(_TOLD).encode())]),
-                _WHOLE,
+                "document in response to a streamed request",
+                serve(json_answer(_DOCUMENT)),
+                _COMPLETE,
             ),
             Case(
-                "a stream that is called a document",
-                by([http(200, CHUNKED_JSON), framed(FIRST, SECOND, STOP, DONE, end=True)]),
-                BOTH,
+                "stream in response to an unstreamed request", _unstreamed, ONE_TWO, send_only=True
+            ),
+            Case(
+                "document with the content type of a stream",
+                serve([STREAM_HEAD, chunked(json.dumps(_DOCUMENT).encode())]),
+                _COMPLETE,
+            ),
+            Case(
+                "stream with the content type of a document",
+                serve(
+                    [http(200, CHUNKED_JSON), chunked_events(FIRST, SECOND, STOP, DONE, end=True)]
+                ),
+                ONE_TWO,
             ),
         ],
     ),
     Row(
         "F12",
-        "status 200 and a document that is no answer",
-        [Case(name, by(json_answer(value)), told, told) for name, value, told in _ODD],
+        "status 200 with a document that is not an answer",
+        [
+            Case(name, serve(json_answer(value)), outcome, outcome)
+            for name, value, outcome in _NOT_ANSWERS
+        ],
     ),
     Row(
         "F13",
-        "an error event in mid-stream",
+        "error event in the stream",
         [
             Case(
                 name,
                 streamed(FIRST, {"error": {"message": "it broke"}}, *rest),
                 failed(50, "it broke", words="one "),
             )
-            for name, rest in (("", ()), ("[DONE] follows", (DONE,)), ("more follows", (SECOND,)))
+            for name, rest in (
+                ("", ()),
+                ("followed by [DONE]", (DONE,)),
+                ("followed by text", (SECOND,)),
+            )
         ],
     ),
 ]
 
-# What it refuses ---------------------------------------------------------------------------------
+# Rejected requests --------------------------------------------------------------------------------
 
-_WORDS = "it is not to be"
+_ERROR_TEXT = "rejected by the test"
 _SHAPES: dict[str, Callable[[int], bytes]] = {
-    "detail": lambda status: detail(_WORDS, status),
+    "detail": lambda status: detail(_ERROR_TEXT, status),
     "a list of details": lambda status: detail(
-        [{"type": "missing", "loc": ["body", "model"], "msg": _WORDS, "input": "hi"}], status
+        [{"type": "missing", "loc": ["body", "model"], "msg": _ERROR_TEXT, "input": "hi"}], status
     ),
     "error.message": lambda status: json_answer(
-        {"error": {"message": _WORDS, "type": "invalid_request_error", "code": None}}, status
+        {"error": {"message": _ERROR_TEXT, "type": "invalid_request_error", "code": None}}, status
     ),
-    "error.detail": lambda status: json_answer({"error": {"detail": _WORDS}}, status),
-    "plain text": lambda status: http(status, {"content-type": "text/plain"}, _WORDS),
+    "error.detail": lambda status: json_answer({"error": {"detail": _ERROR_TEXT}}, status),
+    "plain text": lambda status: http(status, {"content-type": "text/plain"}, _ERROR_TEXT),
     "a page": lambda status: http(
-        status, {"content-type": "text/html"}, f"<html><title>{_WORDS}</title></html>"
+        status, {"content-type": "text/html"}, f"<html><title>{_ERROR_TEXT}</title></html>"
     ),
 }
-_OF_PROXIES = ("plain text", "a page")
-_REFUSED = (
+_FROM_PROXIES = ("plain text", "a page")
+_REJECTED = (
     ("F14", 400, 22),
     ("F15", 401, 4),
     ("F16", 403, 4),
@@ -355,52 +387,56 @@ _OFFERED = "the server offers ctx-small, ctx-large"
 
 
 def _under_v1(stage: Stage) -> str:
-    return stage.serve(by_path(json_answer({"error": {"message": _WORDS}}, 401), LIST)).url + "/v1"
+    return (
+        stage.serve(by_endpoint(json_answer({"error": {"message": _ERROR_TEXT}}, 401), LIST)).url
+        + "/v1"
+    )
 
 
-def by_path(chat: bytes, models: bytes) -> Answering:
+def by_endpoint(chat: Answer, models: Answer) -> Callable[[Request], Answer]:
+    """Return an answer function with one answer for chats and one for the list of models."""
     return lambda request: models if request.path.endswith("/models") else chat
 
 
-REFUSALS = [
+REJECTIONS = [
     *(
         Row(
             name,
-            f"it refuses with {status}",
+            f"status {status}",
             [
                 Case(
                     shape,
-                    by(make(status)),
-                    failed(ours, _WORDS, str(status)),
-                    failed(ours, _WORDS, str(status)),
+                    serve(make(status)),
+                    failed(exit_status, _ERROR_TEXT, str(status)),
+                    failed(exit_status, _ERROR_TEXT, str(status)),
                 )
                 for shape, make in _SHAPES.items()
-                if status == 400 or shape not in _OF_PROXIES
+                if status == 400 or shape not in _FROM_PROXIES
             ],
         )
-        for name, status, ours in _REFUSED
+        for name, status, exit_status in _REJECTED
     ),
     Row(
         "F14b",
-        "it knows no such model",
+        "unknown model",
         [
             Case(
                 "400",
-                by(detail("Model not found", 400), LIST),
+                serve(detail("Model not found", 400), LIST),
                 failed(5, "no model ctx-small", "Model not found", _OFFERED),
                 requests=2,
             ),
             Case(
-                "404 that names it",
-                by(
+                "404 that names the model",
+                serve(
                     json_answer({"error": {"message": "model 'ctx-small' not found"}}, 404),
                     json_answer({"data": [{"id": "qwen"}, {"id": "phi"}]}),
                 ),
                 failed(5, "model 'ctx-small' not found", "the server offers qwen, phi"),
             ),
             Case(
-                "and lists none",
-                by(detail("Model not found", 400), json_answer({"data": []})),
+                "the list is empty",
+                serve(detail("Model not found", 400), json_answer({"data": []})),
                 failed(5, "lists no models"),
                 Outcome(words=(), notes=("lists no models",)),
             ),
@@ -408,47 +444,43 @@ REFUSALS = [
     ),
     Row(
         "F16b",
-        "401 in the form of a provider's error: whose key is it about?",
+        "401 in the format of a provider's error",
         [
             Case(
-                "the list takes the key",
-                by(json_answer({"error": {"message": _WORDS}}, 401), LIST),
-                failed(50, _WORDS, "your key is fine"),
+                "the list of models accepts the key",
+                serve(json_answer({"error": {"message": _ERROR_TEXT}}, 401), LIST),
+                failed(50, _ERROR_TEXT, "your key is fine"),
             ),
             Case(
-                "the list refuses it too",
-                by(json_answer({"error": {"message": _WORDS}}, 401)),
-                failed(4, _WORDS),
-                failed(4, _WORDS),
+                "the list of models rejects the key too",
+                serve(json_answer({"error": {"message": _ERROR_TEXT}}, 401)),
+                failed(4, _ERROR_TEXT),
+                failed(4, _ERROR_TEXT),
             ),
-            Case("under /v1", _under_v1, failed(4, _WORDS)),
+            Case("under /v1", _under_v1, failed(4, _ERROR_TEXT)),
         ],
     ),
 ]
 
-# When it is busy ---------------------------------------------------------------------------------
+# Retries ------------------------------------------------------------------------------------------
 
 
-def busy(*refusals: bytes) -> SetUp:
-    """Refuse so, then answer well."""
+def answer_after(*rejections: bytes) -> SetUp:
+    """Return a set-up that first answers with ``rejections``, then with a valid answer."""
 
     def set_up(stage: Stage) -> Server:
-        good = by_path_of(stream(*reply(TEXT)), LIST)
-        return stage.serve(in_turn(*refusals, good))
+        valid = by_endpoint(stream(*reply(TEXT)), LIST)
+        return stage.serve(in_turn(*rejections, valid))
 
     return set_up
 
 
-def by_path_of(chat: Answer, models: Answer) -> Callable[[Request], Answer]:
-    return lambda request: models if request.path.endswith("/models") else chat
-
-
-def _after(value: str, status: int = 429) -> bytes:
+def _retry_after(value: str, status: int = 429) -> bytes:
     return json_answer({"detail": "busy"}, status, {"retry-after": value})
 
 
-def again(attempts: int, *notes: str) -> dict[str, Any]:
-    """Expect a good answer after so many attempts, and a note for each wait."""
+def answered_after(attempts: int, *notes: str) -> dict[str, Any]:
+    """Return the outcome of a valid answer after ``attempts`` attempts, with a note per retry."""
     notes = notes or ("trying again in ",) * (attempts - 1)
     return {
         "chat": Outcome(words=TEXT, attempts=attempts, notes=notes),
@@ -461,81 +493,112 @@ _UNAVAILABLE = detail("busy", 503)
 BUSY = [
     Row(
         "F21",
-        "429 once, asking for a second's wait",
-        [Case("", busy(_after("1")), **again(2, "in 1.0 s"), requests=2, least=1.0)],
-    ),
-    Row(
-        "F22",
-        "429 for ever",
+        "429 once, with Retry-After of 1 s",
         [
             Case(
                 "",
-                by(_after("0")),
-                **both(failed(29, "busy", notes=("in 0.0 s",) * 2)),
+                answer_after(_retry_after("1")),
+                **answered_after(2, "in 1.0 s"),
+                requests=2,
+                min_seconds=1.0,
+            )
+        ],
+    ),
+    Row(
+        "F22",
+        "429 every time",
+        [
+            Case(
+                "",
+                serve(_retry_after("0")),
+                **chat_and_models(failed(29, "busy", notes=("in 0.0 s",) * 2)),
                 requests=3,
             )
         ],
     ),
     Row(
         "F23",
-        "429 with a Retry-After of no use, or beyond two minutes",
+        "429 with an invalid Retry-After, or one above two minutes",
         [
             *(
-                Case(value, busy(_after(value)), **again(2), requests=2, least=0.3)
+                Case(
+                    value,
+                    answer_after(_retry_after(value)),
+                    **answered_after(2),
+                    requests=2,
+                    min_seconds=0.3,
+                )
                 for value in (
                     *("-5", "NaN", "1e400", "9e99", "soon", "Sun, 06 Nov 1994 08:49:37 GMT"),
                     "Fri, 31 Dec 100000 23:59:59 GMT",
                 )
             ),
             *(
-                Case(value, by(_after(value)), **both(failed(29, "busy")), requests=1)
+                Case(
+                    value,
+                    serve(_retry_after(value)),
+                    **chat_and_models(failed(29, "busy")),
+                    requests=1,
+                )
                 for value in ("121", "9" * 400, "Fri, 31 Dec 2999 23:59:59 GMT")
             ),
         ],
     ),
     Row(
         "F24",
-        "it fails with a status of its own",
+        "5xx status",
         [
-            Case("503 twice, then well", busy(_UNAVAILABLE, _UNAVAILABLE), **again(3), requests=3),
-            Case("500", by(detail("it broke", 500)), **both(failed(50, "it broke")), requests=1),
             Case(
-                "502 and a page",
-                by(http(502, {"content-type": "text/html"}, "<h1>502 Bad Gateway</h1>")),
-                **both(failed(50, "502 Bad Gateway", notes=("trying again in ",))),
+                "503 twice, then an answer",
+                answer_after(_UNAVAILABLE, _UNAVAILABLE),
+                **answered_after(3),
+                requests=3,
+            ),
+            Case(
+                "500",
+                serve(detail("it broke", 500)),
+                **chat_and_models(failed(50, "it broke")),
+                requests=1,
+            ),
+            Case(
+                "502 with a web page",
+                serve(http(502, {"content-type": "text/html"}, "<h1>502 Bad Gateway</h1>")),
+                **chat_and_models(failed(50, "502 Bad Gateway", notes=("trying again in ",))),
                 argv=TWICE,
                 requests=2,
             ),
             Case(
                 "504",
-                by(detail("too slow", 504)),
+                serve(detail("too slow", 504)),
                 failed(50, "too slow"),
                 requests=1,
             ),
             Case(
-                "504 to who only reads",
-                by(detail("too slow", 504)),
+                "504 to a GET request",
+                serve(detail("too slow", 504)),
                 models=failed(50, "too slow", notes=("trying again in ",)),
                 argv=TWICE,
                 requests=2,
             ),
-            Case("522", by(detail("odd", 522)), **both(failed(50, "odd")), requests=1),
+            Case(
+                "522", serve(detail("odd", 522)), **chat_and_models(failed(50, "odd")), requests=1
+            ),
         ],
     ),
     Row(
         "F25",
-        "it breaks after the first words, and is busy from then on",
+        "connection closed after the first words, then 503",
         [
             Case(
                 "",
                 lambda stage: stage.serve(
-                    in_turn([STREAM_HEAD, framed(FIRST), CLOSE], _UNAVAILABLE)
+                    in_turn([STREAM_HEAD, chunked_events(FIRST), CLOSE], _UNAVAILABLE)
                 ),
-                CUT,
+                TRUNCATED,
                 requests=1,
             ),
             Case(
-                "an event that says 503",
+                "error event with code 503",
                 streamed(FIRST, {"error": {"message": "overloaded", "code": 503}}, DONE),
                 failed(50, "overloaded", words="one "),
                 requests=1,
@@ -544,129 +607,131 @@ BUSY = [
     ),
 ]
 
-# When it is slow ---------------------------------------------------------------------------------
+# Time limits --------------------------------------------------------------------------------------
 
 _LIMIT = 0.4
-_PATIENCE = ("--first-token-timeout", str(_LIMIT), *ONCE)
-_SLOW = {"least": _LIMIT, "limit": _LIMIT + 0.5}
+_FIRST_TOKEN_FLAGS = ("--first-token-timeout", str(_LIMIT), *ONCE)
+_TIMING = {"min_seconds": _LIMIT, "max_seconds": _LIMIT + 0.5}
 _NO_WORD = failed(28, "no token of an answer within 0.4 s", "--first-token-timeout")
-_SILENT = failed(28, "no further token within 0.4 s", "--idle-timeout", words="one ")
+_IDLE = failed(28, "no further token within 0.4 s", "--idle-timeout", words="one ")
 _PING = chunked(b": ping\n\n", end=False)
 
 SLOW = [
     Row(
         "F26",
-        "it says nothing more after the first words",
+        "silence after the first words",
         [
-            Case("", streamed(FIRST, HOLD), _SILENT, argv=("--idle-timeout", "0.4"), **_SLOW),
+            Case("", streamed(FIRST, HOLD), _IDLE, argv=("--idle-timeout", "0.4"), **_TIMING),
             Case(
-                "in a list",
-                by([length(HALF_LIST, 9), HOLD]),
+                "in the list of models",
+                serve([json_with_length(HALF_LIST, 9), HOLD]),
                 models=_NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
         ],
     ),
     Row(
         "F27",
-        "it never says a word",
-        [Case("", by([HOLD]), _NO_WORD, _NO_WORD, argv=_PATIENCE, **_SLOW)],
+        "no response at all",
+        [Case("", serve([HOLD]), _NO_WORD, _NO_WORD, argv=_FIRST_TOKEN_FLAGS, **_TIMING)],
     ),
     Row(
         "F28",
-        "it sends comments for ever",
+        "endless comments",
         [
             Case(
-                "before a word",
-                by(for_ever(_PING, start=STREAM_HEAD, pause=0.05)),
+                "before the first words",
+                serve(endless(_PING, start=STREAM_HEAD, pause=0.05)),
                 _NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
             Case(
-                "after one",
-                by(for_ever(_PING, start=STREAM_HEAD + framed(FIRST), pause=0.05)),
-                _SILENT,
+                "after the first words",
+                serve(endless(_PING, start=STREAM_HEAD + chunked_events(FIRST), pause=0.05)),
+                _IDLE,
                 argv=("--idle-timeout", "0.4"),
-                **_SLOW,
+                **_TIMING,
             ),
             Case(
-                "as fast as it can",
-                by(for_ever(_PING * 1000, start=STREAM_HEAD + framed(FIRST))),
-                _SILENT,
+                "at full speed",
+                serve(endless(_PING * 1000, start=STREAM_HEAD + chunked_events(FIRST))),
+                _IDLE,
                 argv=("--idle-timeout", "0.4"),
-                **_SLOW,
+                **_TIMING,
             ),
         ],
     ),
     Row(
         "F29",
-        "it drips, a byte at a time, for ever",
+        "endless answer, one byte at a time",
         [
             Case(
                 "in an event",
-                by(for_ever(b"1\r\nx\r\n", start=STREAM_HEAD + framed(FIRST), pause=0.05)),
-                _SILENT,
+                serve(
+                    endless(b"1\r\nx\r\n", start=STREAM_HEAD + chunked_events(FIRST), pause=0.05)
+                ),
+                _IDLE,
                 argv=("--idle-timeout", "0.4"),
-                **_SLOW,
+                **_TIMING,
             ),
             Case(
-                "in a header",
-                by(for_ever(b"x", start=b"HTTP/1.1 200 OK\r\nx: ", pause=0.05)),
+                "inside a header",
+                serve(endless(b"x", start=b"HTTP/1.1 200 OK\r\nx: ", pause=0.05)),
                 _NO_WORD,
                 _NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
             Case(
-                "in a document",
-                by(for_ever(b" ", start=OPEN_JSON, pause=0.05)),
+                "inside a document",
+                serve(endless(b" ", start=OPEN_JSON, pause=0.05)),
                 _NO_WORD,
                 _NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
         ],
     ),
     Row(
         "F30",
-        "it answers 102 for ever",
+        "endless 102 responses",
         [
             Case(
                 "",
-                by(for_ever(b"HTTP/1.1 102 Processing\r\n\r\n", pause=0.02)),
+                serve(endless(b"HTTP/1.1 102 Processing\r\n\r\n", pause=0.02)),
                 _NO_WORD,
                 _NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
             Case(
-                "as fast as it can",
-                by(for_ever(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)),
+                "at full speed",
+                serve(endless(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)),
                 _NO_WORD,
                 _NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
             Case(
-                "the whole has a limit too",
-                by(for_ever(b"HTTP/1.1 102 Processing\r\n\r\n", pause=0.02)),
-                **both(failed(28, "not done within 0.4 s", "--max-time")),
+                "with a limit on the total time",
+                serve(endless(b"HTTP/1.1 102 Processing\r\n\r\n", pause=0.02)),
+                **chat_and_models(failed(28, "not done within 0.4 s", "--max-time")),
                 argv=("--max-time", "0.4"),
-                **_SLOW,
+                **_TIMING,
             ),
         ],
     ),
 ]
 
-# When it is too much -----------------------------------------------------------------------------
+# Size limits --------------------------------------------------------------------------------------
 
 _BLOCK = b"x" * 65536
 _DATA_LINE = b"data: xxxxxxxxxx\n"
 
 
-def _many(block: bytes, total: int, start: bytes) -> Callable[[Request], Iterator[Step]]:
+def _repeat(block: bytes, total: int, start: bytes) -> Callable[[Request], Iterator[Step]]:
     def play(_: Request) -> Iterator[Step]:
         yield start
         for _number in range(total // len(block)):
@@ -675,25 +740,25 @@ def _many(block: bytes, total: int, start: bytes) -> Callable[[Request], Iterato
     return play
 
 
-def _less_than_4m(stage: Stage) -> Server:
+def _max_answer_of_4m(stage: Stage) -> Server:
     stage.env["CONTEXTOPS_MAX_ANSWER"] = "4M"
-    return stage.serve(_many(_TEXT_OF_1K, 256 * _MB, OPEN_STREAM))
+    return stage.serve(_repeat(_TEXT_OF_1K, 256 * _MB, OPEN_STREAM))
 
 
 _TOO_LARGE = failed(63, "too large an event", "max_event")
 _TEXT_OF_1K = sse(chunk("y" * 1000)) * 64
-_LONG_BODY = failed(63, "more than 33554432 bytes", "max_body")
+_BODY_TOO_LARGE = failed(63, "more than 33554432 bytes", "max_body")
 _MB = 1 << 20
 
-MUCH = [
+TOO_LARGE = [
     Row(
         "F31",
-        "a header line that does not end",
+        "endless header line",
         [
             Case(
                 "",
-                by(for_ever(_BLOCK, start=b"HTTP/1.1 200 OK\r\nx: ")),
-                **both(failed(8, "does not speak HTTP")),
+                serve(endless(_BLOCK, start=b"HTTP/1.1 200 OK\r\nx: ")),
+                **chat_and_models(failed(8, "does not speak HTTP")),
             )
         ],
     ),
@@ -703,113 +768,113 @@ MUCH = [
         [
             Case(
                 "",
-                by(_many(b"x: y\r\n" * 10_000, 60_000_000, b"HTTP/1.1 200 OK\r\n")),
-                **both(failed(8, "does not speak HTTP")),
+                serve(_repeat(b"x: y\r\n" * 10_000, 60_000_000, b"HTTP/1.1 200 OK\r\n")),
+                **chat_and_models(failed(8, "does not speak HTTP")),
             )
         ],
     ),
     Row(
         "F33",
-        "it holds the connection after [DONE]",
+        "connection kept open after [DONE]",
         [
-            Case("", streamed(FIRST, SECOND, STOP, DONE, HOLD), BOTH, limit=1.0),
+            Case("", streamed(FIRST, SECOND, STOP, DONE, HOLD), ONE_TWO, max_seconds=1.0),
         ],
     ),
     Row(
         "F34",
-        "junk after [DONE]",
+        "data after [DONE]",
         [
             Case(
-                "junk",
-                by([STREAM_HEAD, framed(FIRST, SECOND, STOP, DONE), b"\0junk"]),
-                BOTH,
-                limit=1.0,
+                "bytes that are not an event",
+                serve([STREAM_HEAD, chunked_events(FIRST, SECOND, STOP, DONE), b"\0junk"]),
+                ONE_TWO,
+                max_seconds=1.0,
             ),
             Case(
-                "events",
+                "further events",
                 streamed(FIRST, SECOND, STOP, DONE, chunk("three"), HOLD),
-                BOTH,
-                limit=1.0,
+                ONE_TWO,
+                max_seconds=1.0,
             ),
             Case(
-                "trailers for ever",
-                by(
-                    for_ever(
+                "endless trailers",
+                serve(
+                    endless(
                         b"x: y\r\n" * 1000,
-                        start=STREAM_HEAD + framed(FIRST, SECOND, STOP, DONE) + b"0\r\n",
+                        start=STREAM_HEAD + chunked_events(FIRST, SECOND, STOP, DONE) + b"0\r\n",
                     )
                 ),
-                BOTH,
-                limit=1.0,
+                ONE_TWO,
+                max_seconds=1.0,
             ),
         ],
     ),
     Row(
         "F35",
-        "256 MB in one line",
+        "line of 256 MB",
         [
             Case(
                 "",
-                by(_many(_BLOCK, 256 * _MB, OPEN_STREAM + b"data: ")),
+                serve(_repeat(_BLOCK, 256 * _MB, OPEN_STREAM + b"data: ")),
                 _TOO_LARGE,
             ),
             Case(
                 "after the first words",
-                by(_many(_BLOCK, 256 * _MB, OPEN_STREAM + sse(FIRST) + b"data: ")),
+                serve(_repeat(_BLOCK, 256 * _MB, OPEN_STREAM + sse(FIRST) + b"data: ")),
                 failed(63, "too large an event", words="one "),
             ),
             Case(
-                "of a document",
-                by(_many(_BLOCK, 256 * _MB, OPEN_JSON + b'{"data": "')),
-                _LONG_BODY,
-                _LONG_BODY,
+                "in a document",
+                serve(_repeat(_BLOCK, 256 * _MB, OPEN_JSON + b'{"data": "')),
+                _BODY_TOO_LARGE,
+                _BODY_TOO_LARGE,
             ),
         ],
     ),
     Row(
         "F36",
-        "256 MB of lines in one event",
+        "event of 256 MB in many lines",
         [
-            Case("", by(_many(_DATA_LINE * 4000, 256 * _MB, OPEN_STREAM)), _TOO_LARGE),
+            Case("", serve(_repeat(_DATA_LINE * 4000, 256 * _MB, OPEN_STREAM)), _TOO_LARGE),
             Case(
-                "without a word in them",
-                by(_many(b"data:\n" * 11_000, 256 * _MB, OPEN_STREAM)),
+                "empty data lines",
+                serve(_repeat(b"data:\n" * 11_000, 256 * _MB, OPEN_STREAM)),
                 _TOO_LARGE,
             ),
         ],
     ),
     Row(
         "F37",
-        "good events without end",
+        "endless valid events",
         [
             Case(
                 "",
-                by(_many(_TEXT_OF_1K, 256 * _MB, OPEN_STREAM)),
+                serve(_repeat(_TEXT_OF_1K, 256 * _MB, OPEN_STREAM)),
                 failed(63, "the answer is too long", "max_answer", words="y" * 67_108_000),
-                limit=25.0,
-                only=("text", "--json"),
-                # The text, and once more as the document's.
+                max_seconds=25.0,
+                modes=("text", "--json"),
+                # The text is in memory twice: as received, and in the document.
                 peak={"--json": 180 * _MB},
             ),
             Case(
                 "max_answer is 4M",
-                _less_than_4m,
+                _max_answer_of_4m,
                 failed(63, "the answer is too long", "max_answer", words="y" * 4_194_000),
             ),
             Case(
-                "of what is no text",
-                by(for_ever(sse({"event": {"type": "status"}}) * 1000, start=OPEN_STREAM)),
+                "events without text",
+                serve(endless(sse({"event": {"type": "status"}}) * 1000, start=OPEN_STREAM)),
                 _NO_WORD,
-                argv=_PATIENCE,
-                **_SLOW,
+                argv=_FIRST_TOKEN_FLAGS,
+                **_TIMING,
             ),
         ],
     ),
 ]
 
-# What cannot be read -----------------------------------------------------------------------------
+# Unreadable answers -------------------------------------------------------------------------------
 
-_ZIPPED = gzip.compress(json.dumps(_TOLD).encode())
+_ZIPPED = gzip.compress(json.dumps(_DOCUMENT).encode())
 
 
 def _bomb() -> bytes:
@@ -820,58 +885,58 @@ def _compressed(name: str, encoding: str, make: Callable[[], bytes]) -> Case:
     head = {"content-type": "application/json", "content-encoding": encoding}
     return Case(
         name,
-        by(lambda _: http(200, head, make())),
-        **both(failed(8, f"{encoding} compression")),
+        serve(lambda _: http(200, head, make())),
+        **chat_and_models(failed(8, f"{encoding} compression")),
     )
 
 
-def _said(content: str) -> bytes:
-    """Give an answer of which this is the content, as it stands."""
+def _document_with(content: str) -> bytes:
+    """Return a completion with ``content`` as the raw value of a field."""
     return b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}], "x": %b}' % (
         content.encode("latin-1")
     )
 
 
-def _unreadable(name: str, value: str, why: str) -> Case:
-    body = _said(value)
-    listed = b'{"data": [{"id": "a", "x": %b}]}' % value.encode("latin-1")
+def _unreadable(name: str, value: str, reason: str) -> Case:
+    body = _document_with(value)
+    list_body = b'{"data": [{"id": "a", "x": %b}]}' % value.encode("latin-1")
     return Case(
         name,
-        by(http(200, {"content-type": "application/json"}, body), length(listed)),
-        **both(failed(8, "did not answer with JSON", why)),
+        serve(http(200, {"content-type": "application/json"}, body), json_with_length(list_body)),
+        **chat_and_models(failed(8, "did not answer with JSON", reason)),
     )
 
 
 _UNREADABLE = (
     ("nested 100,000 deep", "[" * 100_000 + "]" * 100_000, "nested too deep"),
-    ("nested 100,000 deep, not closed", "[" * 100_000, ""),
+    ("nested 100,000 deep, unclosed", "[" * 100_000, ""),
     ("a number of 5,000 digits", "1" * 5_000, "digits"),
     ("NaN", "NaN", "NaN is not JSON"),
     ("1e400", "1e400", "out of range"),
     ("not UTF-8", '"\xff"', "utf-8"),
-    ("junk behind", "1} and more", ""),
-    ("nothing behind a comma", "1,", ""),
+    ("text after the value", "1} and more", ""),
+    ("trailing comma", "1,", ""),
 )
 _BOM = b"\xef\xbb\xbf"
-_WITH_BOM = json.dumps(_TOLD).encode()
+_WITH_BOM = json.dumps(_DOCUMENT).encode()
 
 UNREADABLE = [
     Row(
         "F38",
-        "a small answer that would be large: gzip, although none was asked for",
+        "decompression bomb: gzip that was not requested",
         [
             _compressed("", "gzip", _bomb),
-            _compressed("a bomb of bombs", "gzip, gzip", lambda: gzip.compress(_bomb())),
+            _compressed("compressed twice", "gzip, gzip", lambda: gzip.compress(_bomb())),
         ],
     ),
     Row(
         "F39",
-        "gzip that was cut",
+        "truncated gzip",
         [
             _compressed("", "gzip", lambda: _ZIPPED[: len(_ZIPPED) // 2]),
             Case(
                 "in a stream",
-                by(
+                serve(
                     [http(200, {**EVENT_STREAM, "content-encoding": "gzip"}), chunked(_ZIPPED[:40])]
                 ),
                 failed(8, "gzip compression"),
@@ -880,39 +945,39 @@ UNREADABLE = [
     ),
     Row(
         "F40",
-        "a compression that nobody knows",
+        "unknown compression",
         [_compressed(name, name, lambda: b"\x00\x01\x02") for name in ("br", "zstd", "x-secret")],
     ),
     Row(
         "F41",
-        "JSON that is none, or that cannot be held",
+        "invalid JSON, or values out of range",
         [
             *(_unreadable(*oddity) for oddity in _UNREADABLE),
             *(
                 Case(
                     f"{name}, in an event",
                     streamed(FIRST, sse(value), DONE),
-                    failed(8, "not JSON", why, words="one "),
+                    failed(8, "not JSON", reason, words="one "),
                 )
-                for name, value, why in _UNREADABLE
+                for name, value, reason in _UNREADABLE
                 if name != "not UTF-8"
             ),
             Case(
                 "a BOM",
-                by(length(_BOM + _WITH_BOM), length(_BOM + LIST_BODY)),
-                _WHOLE,
+                serve(json_with_length(_BOM + _WITH_BOM), json_with_length(_BOM + LIST_BODY)),
+                _COMPLETE,
                 LISTED,
             ),
             Case(
                 "a BOM before a stream",
-                by([OPEN_STREAM, _BOM + sse(FIRST, SECOND, STOP, DONE)]),
-                BOTH,
+                serve([OPEN_STREAM, _BOM + sse(FIRST, SECOND, STOP, DONE)]),
+                ONE_TWO,
             ),
         ],
     ),
     Row(
         "F42",
-        "half of a surrogate pair in the text",
+        "lone surrogate in the text",
         [
             Case(
                 "",
@@ -920,7 +985,7 @@ UNREADABLE = [
                 Outcome(words="a\ufffd"),
             ),
             Case(
-                "a pair in two events",
+                "surrogate pair split over two events",
                 streamed(
                     b'data: {"choices": [{"delta": {"content": "\\ud83d"}}]}\n\n',
                     b'data: {"choices": [{"delta": {"content": "\\ude00"}}]}\n\n',
@@ -929,17 +994,17 @@ UNREADABLE = [
                 Outcome(words="\ufffd\ufffd"),
             ),
             Case(
-                "in an id",
-                by(length(b'{"data": [{"id": "a\\ud83d"}]}')),
+                "in a model id",
+                serve(json_with_length(b'{"data": [{"id": "a\\ud83d"}]}')),
                 models=Outcome(words=["a\ufffd"]),
             ),
         ],
     ),
 ]
 
-# Text that a terminal obeys ----------------------------------------------------------------------
+# Control sequences --------------------------------------------------------------------------------
 
-_OBEYED = {
+_CONTROL_SEQUENCES = {
     "a color": ("\x1b[31mred", "^[[31mred"),
     "OSC 52": ("\x1b]52;c;aGk=\x07", "^[]52;c;aGk=^G"),
     "OSC 8": ("\x1b]8;;http://x\x1b\\y", "^[]8;;http://x^[\\y"),
@@ -951,9 +1016,9 @@ _OBEYED = {
 }
 
 
-def _letters(text: str) -> SetUp:
-    """Stream a text character by character."""
-    return by(
+def _by_character(text: str) -> SetUp:
+    """Return a set-up that streams a text character by character."""
+    return serve(
         stream(*(chunk(letter) for letter in text), STOP, DONE),
         json_answer({"data": [{"id": text}]}),
     )
@@ -962,25 +1027,25 @@ def _letters(text: str) -> SetUp:
 TERMINAL = [
     Row(
         "F43",
-        "what a terminal would obey, in events of a character each",
+        "control sequences, one character per event",
         [
             Case(
                 name,
-                _letters(text),
-                Outcome(words=text, masked=shown),
-                Outcome(words=[text], masked=f"{shown}\n"),
-                also=("terminal", "models list --json"),
+                _by_character(text),
+                Outcome(words=text, masked=masked),
+                Outcome(words=[text], masked=f"{masked}\n"),
+                extra_modes=("terminal", "models list --json"),
             )
-            for name, (text, shown) in _OBEYED.items()
+            for name, (text, masked) in _CONTROL_SEQUENCES.items()
         ],
     ),
 ]
 
-# Events of every kind ----------------------------------------------------------------------------
+# Events -------------------------------------------------------------------------------------------
 
 
-def _among(*events: Event) -> SetUp:
-    """Put events between two good ones."""
+def _between_valid_events(*events: Event) -> SetUp:
+    """Return a set-up that streams ``events`` between two valid events."""
     return streamed(FIRST, *events, SECOND, STOP, DONE)
 
 
@@ -988,9 +1053,9 @@ def _delta(value: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": value}]}
 
 
-_ODD_EVENTS: dict[str, Event] = {
+_UNEXPECTED_EVENTS: dict[str, Event] = {
     "choices null": {"choices": None},
-    "choices no array": {"choices": {"0": "x"}},
+    "choices is an object": {"choices": {"0": "x"}},
     "choices of numbers": {"choices": [1, None, "x"]},
     "delta null": _delta(None),
     "delta text": _delta("x"),
@@ -1006,76 +1071,79 @@ _ODD_EVENTS: dict[str, Event] = {
     "a number": "7",
     "a string": '"x"',
     "null": "null",
-    "an object without anything": {},
+    "an empty object": {},
     "error null": {"error": None},
     "event": {"event": {"type": "status", "data": {"done": True}}},
     "event: ping": b'event: ping\ndata: {"type": "ping"}\n\n',
 }
-_SENT = sse(FIRST, SECOND, STOP, DONE)
-_FORMS: dict[str, bytes] = {
-    "a BOM": _BOM + _SENT,
-    "CR": _SENT.replace(b"\n", b"\r"),
-    "CRLF": _SENT.replace(b"\n", b"\r\n"),
-    "empty events": b"\n\n\n" + _SENT.replace(b"\n\n", b"\n\n\n\n\n"),
-    "comments": b": hello\n:\n\n" + _SENT.replace(b"\n\n", b"\n: between\n\n"),
-    "id and retry": _SENT.replace(b"data: ", b"id: 7\nretry: 1\nretry: x\nid\ndata: "),
-    "no space after the colon": _SENT.replace(b"data: ", b"data:"),
-    "names of events": _SENT.replace(b"data: ", b"event: message\ndata: "),
-    "unknown fields": _SENT.replace(b"data: ", b"x: y\nData: 1\ndata : 2\ndata: "),
-    "lines of one event": sse(FIRST).replace(b'"choices"', b'\ndata: "choices"')
+_EVENTS = sse(FIRST, SECOND, STOP, DONE)
+_VARIANTS: dict[str, bytes] = {
+    "a BOM": _BOM + _EVENTS,
+    "CR": _EVENTS.replace(b"\n", b"\r"),
+    "CRLF": _EVENTS.replace(b"\n", b"\r\n"),
+    "empty events": b"\n\n\n" + _EVENTS.replace(b"\n\n", b"\n\n\n\n\n"),
+    "comments": b": hello\n:\n\n" + _EVENTS.replace(b"\n\n", b"\n: between\n\n"),
+    "id and retry": _EVENTS.replace(b"data: ", b"id: 7\nretry: 1\nretry: x\nid\ndata: "),
+    "no space after the colon": _EVENTS.replace(b"data: ", b"data:"),
+    "event field": _EVENTS.replace(b"data: ", b"event: message\ndata: "),
+    "unknown fields": _EVENTS.replace(b"data: ", b"x: y\nData: 1\ndata : 2\ndata: "),
+    "several data lines in one event": sse(FIRST).replace(b'"choices"', b'\ndata: "choices"')
     + sse(SECOND, STOP, DONE),
 }
-_ENDS_OF_LINES = "a\u2028b\u0085c\u2029d\x0be\x0cf"
+_SEPARATORS = "a\u2028b\u0085c\u2029d\x0be\x0cf"
 
 EVENTS = [
     Row(
         "F44",
-        "an event that is no JSON between good ones",
-        [Case("", _among("{not json}"), failed(8, "not JSON", words="one "))],
+        "event that is not JSON between valid events",
+        [Case("", _between_valid_events("{not json}"), failed(8, "not JSON", words="one "))],
     ),
     Row(
         "F45",
-        "events of odd shapes, and unknown ones, between good ones",
+        "events of unexpected shape between valid events",
         [
-            *(Case(name, _among(odd), BOTH) for name, odd in _ODD_EVENTS.items()),
+            *(
+                Case(name, _between_valid_events(event), ONE_TWO)
+                for name, event in _UNEXPECTED_EVENTS.items()
+            ),
             Case(
                 "sources",
                 streamed({"sources": [{"source": {"id": "1"}}]}, FIRST, SECOND, STOP, DONE),
-                Outcome(words="one two", about={"sources": [{"source": {"id": "1"}}]}),
+                Outcome(words="one two", changes={"sources": [{"source": {"id": "1"}}]}),
             ),
             Case(
                 "selected_model_id",
                 streamed({"selected_model_id": "b"}, FIRST, SECOND, STOP, DONE),
-                Outcome(words="one two", about={"selected_model_id": "b"}),
+                Outcome(words="one two", changes={"selected_model_id": "b"}),
             ),
         ],
     ),
     Row(
         "F46",
-        "events in every form that the standard allows",
+        "valid variants of the event stream format",
         [
             *(
-                Case(name, by([OPEN_STREAM, *bytewise(block)]), BOTH)
-                for name, block in _FORMS.items()
+                Case(name, serve([OPEN_STREAM, *split_into_bytes(block)]), ONE_TWO)
+                for name, block in _VARIANTS.items()
             ),
             Case(
-                "ends of lines that are none",
-                streamed(chunk(_ENDS_OF_LINES), STOP),
-                Outcome(words=_ENDS_OF_LINES),
+                "Unicode line separators in the text",
+                streamed(chunk(_SEPARATORS), STOP),
+                Outcome(words=_SEPARATORS),
             ),
         ],
     ),
 ]
 
-# Elsewhere ---------------------------------------------------------------------------------------
+# Redirects ----------------------------------------------------------------------------------------
 
 
-def _led_to_another(status: int) -> SetUp:
-    """Lead to another server, which must see nothing of it."""
+def _redirect_to_another_server(status: int) -> SetUp:
+    """Return a set-up that redirects to another server, which must not be contacted."""
 
     def set_up(stage: Stage) -> Server:
         other = Server(LIST, may_be_idle=True)
-        stage.stack.callback(lambda: _require_untouched(other))
+        stage.stack.callback(lambda: _assert_no_connection(other))
         stage.stack.enter_context(other)
         target = {"location": f"{other.url}/api/models"}
         return stage.serve(http(status, target))
@@ -1083,11 +1151,11 @@ def _led_to_another(status: int) -> SetUp:
     return set_up
 
 
-def _require_untouched(server: Server) -> None:
+def _assert_no_connection(server: Server) -> None:
     assert not server.connections
 
 
-def _led_on(request: Request) -> Answer:
+def _redirect_once(request: Request) -> Answer:
     if request.target.endswith("?moved"):
         return LIST
     return http(301, {"location": "/elsewhere/models?moved"})
@@ -1095,22 +1163,22 @@ def _led_on(request: Request) -> Answer:
 
 def _downgrade(stage: Stage) -> Server:
     other = Server(LIST, may_be_idle=True)
-    stage.stack.callback(lambda: _require_untouched(other))
+    stage.stack.callback(lambda: _assert_no_connection(other))
     stage.stack.enter_context(other)
     return stage.serve(
         http(302, {"location": f"{other.url}/api/models"}), tls=stage.certificates.server()
     )
 
 
-ELSEWHERE = [
+REDIRECTS = [
     Row(
         "F48",
-        "it leads to another origin",
+        "redirect to another origin",
         [
             Case(
                 str(status),
-                _led_to_another(status),
-                **both(failed(8, "redirects", str(status))),
+                _redirect_to_another_server(status),
+                **chat_and_models(failed(8, "redirects", str(status))),
                 requests=1,
             )
             for status in (301, 302, 303, 307, 308)
@@ -1118,38 +1186,47 @@ ELSEWHERE = [
     ),
     Row(
         "F49",
-        "it leads on within its origin",
+        "redirect within the origin",
         [
-            Case("", by(_led_on), failed(8, "redirects"), LISTED),
+            Case("", serve(_redirect_once), failed(8, "redirects"), LISTED),
             Case(
-                "for ever",
-                by(http(302, {"location": "/api/models"})),
+                "endless",
+                serve(http(302, {"location": "/api/models"})),
                 models=failed(8, "redirects"),
                 requests=6,
             ),
-            Case("nowhere", by(http(302)), **both(failed(8, "redirects")), requests=1),
+            Case(
+                "without Location",
+                serve(http(302)),
+                **chat_and_models(failed(8, "redirects")),
+                requests=1,
+            ),
         ],
     ),
     Row(
         "F50",
-        "it leads to what is no server",
+        "redirect to an unusable URL",
         [
-            Case(target, by(http(302, {"location": target})), **both(failed(8, "redirects")))
+            Case(
+                target,
+                serve(http(302, {"location": target})),
+                **chat_and_models(failed(8, "redirects")),
+            )
             for target in ("file:///etc/passwd", "javascript:alert(1)", "http://[", "//")
         ],
     ),
     Row(
         "F51",
-        "it leads from https to http",
-        [Case("", _downgrade, **both(failed(8, "redirects")))],
+        "redirect from https to http",
+        [Case("", _downgrade, **chat_and_models(failed(8, "redirects")))],
     ),
 ]
 
-# What is no HTTP ---------------------------------------------------------------------------------
+# Invalid HTTP -------------------------------------------------------------------------------------
 
 
-def _with(head: str, body: bytes = b"{}") -> SetUp:
-    return by(
+def _response_with(head: str, body: bytes = b"{}") -> SetUp:
+    return serve(
         [
             f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n\r\n".encode() + body,
             CLOSE,
@@ -1157,32 +1234,32 @@ def _with(head: str, body: bytes = b"{}") -> SetUp:
     )
 
 
-_NO_HTTP = failed(8, "does not speak HTTP")
+_NOT_HTTP = failed(8, "does not speak HTTP")
 _BAD_CHUNKS = {
-    "no number": b"zz\r\n{}\r\n0\r\n\r\n",
+    "not a number": b"zz\r\n{}\r\n0\r\n\r\n",
     "negative": b"-5\r\n{}\r\n0\r\n\r\n",
-    "of 200 digits": b"f" * 200 + b"\r\n{}\r\n0\r\n\r\n",
-    "too small": b'2\r\n{"data": []}\r\n0\r\n\r\n',
-    "another answer": b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+    "200 digits": b"f" * 200 + b"\r\n{}\r\n0\r\n\r\n",
+    "smaller than the chunk": b'2\r\n{"data": []}\r\n0\r\n\r\n',
+    "another response": b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
 }
 
-NO_HTTP = [
+INVALID_HTTP = [
     Row(
         "F52",
-        "sizes of chunks that are none",
+        "invalid chunk sizes",
         [
             *(
                 Case(
                     name,
-                    _with("transfer-encoding: chunked", block),
-                    **both(failed(8, "not valid HTTP")),
+                    _response_with("transfer-encoding: chunked", block),
+                    **chat_and_models(failed(8, "not valid HTTP")),
                 )
                 for name, block in _BAD_CHUNKS.items()
             ),
             *(
                 Case(
                     f"{name}, after the first words",
-                    by([STREAM_HEAD + framed(FIRST), 0.1, block]),
+                    serve([STREAM_HEAD + chunked_events(FIRST), 0.1, block]),
                     failed(8, "not valid HTTP", words="one "),
                 )
                 for name, block in _BAD_CHUNKS.items()
@@ -1191,42 +1268,44 @@ NO_HTTP = [
     ),
     Row(
         "F53",
-        "lengths that cannot be",
+        "invalid lengths",
         [
-            Case(name, _with(head), **both(_NO_HTTP))
+            Case(name, _response_with(head), **chat_and_models(_NOT_HTTP))
             for name, head in (
-                ("two", "content-length: 2\r\ncontent-length: 3"),
+                ("two different", "content-length: 2\r\ncontent-length: 3"),
                 ("negative", "content-length: -2"),
-                ("no number", "content-length: two"),
-                ("an unknown encoding", "transfer-encoding: sideways"),
+                ("not a number", "content-length: two"),
+                ("unknown transfer encoding", "transfer-encoding: sideways"),
             )
         ],
     ),
     Row(
         "F54",
-        "an answer without a body",
+        "response without a body",
         [
-            Case("204", by(http(204)), **both(failed(8))),
-            Case("304", by(http(304)), **both(failed(8))),
+            Case("204", serve(http(204)), **chat_and_models(failed(8))),
+            Case("304", serve(http(304)), **chat_and_models(failed(8))),
             Case(
-                "200, empty", by(http(200, {"content-type": "application/json"})), **both(failed(8))
+                "200 with an empty body",
+                serve(http(200, {"content-type": "application/json"})),
+                **chat_and_models(failed(8)),
             ),
             Case(
-                "a stream, empty", by([STREAM_HEAD, chunked()]), failed(8, "answered with nothing")
+                "empty stream", serve([STREAM_HEAD, chunked()]), failed(8, "answered with nothing")
             ),
             Case(
-                "a stream of white space",
-                by([OPEN_STREAM, b"\n \n\n", CLOSE]),
+                "stream of white space",
+                serve([OPEN_STREAM, b"\n \n\n", CLOSE]),
                 failed(8, "answered with nothing"),
             ),
         ],
     ),
 ]
 
-# TLS, names, proxies -----------------------------------------------------------------------------
+# TLS, hosts, proxies ------------------------------------------------------------------------------
 
 
-def _secure(which: Any, *, trusted: bool = True) -> SetUp:
+def _tls_server(which: Any, *, trusted: bool = True) -> SetUp:
     def set_up(stage: Stage) -> Server:
         tls = stage.certificates.server(which)
         if not trusted:
@@ -1251,22 +1330,22 @@ def _unknown_host(_: Stage) -> str:
     return "http://nowhere.internal"
 
 
-def _dead_then_good(stage: Stage) -> str:
-    """Give a name whose first address takes no connections."""
-    dead = int(stage.deaf().rpartition(":")[2])
-    good = stage.serve(by_path_of(stream(*reply(TEXT)), LIST))
-    stage.addresses = [("127.0.0.1", dead), ("127.0.0.1", good.port)]
+def _unresponsive_then_good_address(stage: Stage) -> str:
+    """Return a URL whose host has two addresses, the first of which accepts no connections."""
+    unresponsive = int(stage.deaf().rpartition(":")[2])
+    valid = stage.serve(by_endpoint(stream(*reply(TEXT)), LIST))
+    stage.addresses = [("127.0.0.1", unresponsive), ("127.0.0.1", valid.port)]
     stage.argv += ["--connect-timeout", "1"]
     return "http://two.example.internal"
 
 
-def _dead(stage: Stage) -> str:
+def _unresponsive_address(stage: Stage) -> str:
     stage.argv += ["--connect-timeout", "0.4", *ONCE]
     return stage.deaf()
 
 
-def _behind(answer: Answering, *, url: str = "http://there.internal") -> SetUp:
-    """Reach a server through a proxy that answers so."""
+def _through_proxy(answer: Answering, *, url: str = "http://there.internal") -> SetUp:
+    """Return a set-up that uses a proxy with this answer."""
 
     def set_up(stage: Stage) -> str:
         stage.env["CONTEXTOPS_PROXY"] = stage.serve(answer).url
@@ -1275,7 +1354,7 @@ def _behind(answer: Answering, *, url: str = "http://there.internal") -> SetUp:
     return set_up
 
 
-def _proxy(proxy: str) -> SetUp:
+def _with_proxy(proxy: str) -> SetUp:
     def set_up(stage: Stage) -> str:
         stage.env["CONTEXTOPS_PROXY"] = proxy
         return "http://there.internal"
@@ -1283,97 +1362,135 @@ def _proxy(proxy: str) -> SetUp:
     return set_up
 
 
-def _refusing_proxy(stage: Stage) -> str:
+def _unreachable_proxy(stage: Stage) -> str:
     stage.env["CONTEXTOPS_PROXY"] = stage.refusing()
     return "http://there.internal"
 
 
 _NO_TLS = failed(60, "no TLS with")
-_NGINX = http(
+_NGINX_ANSWER = http(
     400,
     {"content-type": "text/html", "connection": "close"},
     "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
 )
-_GO = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+_GO_ANSWER = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 _ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 
-REACHED = [
+REACHABILITY = [
     Row(
         "F55",
-        "TLS that cannot be, or is spoken on one side only",
+        "TLS errors, or TLS on one side only",
         [
-            Case("unknown authority", _secure("good", trusted=False), **both(_NO_TLS), argv=ONCE),
-            Case("expired", _secure("expired"), **both(failed(60, "expired")), argv=ONCE),
             Case(
-                "another's name",
-                _secure("misnamed"),
-                **both(failed(60, "not valid for")),
-                argv=ONCE,
-            ),
-            Case("http to https", _plain_to_tls, **both(failed(8, "https")), argv=ONCE),
-            Case(
-                "http to https, as OpenSSL answers",
-                by([_ALERT, CLOSE]),
-                **both(failed(8, "https")),
+                "unknown authority",
+                _tls_server("good", trusted=False),
+                **chat_and_models(_NO_TLS),
                 argv=ONCE,
             ),
             Case(
-                "http to https, as nginx answers",
-                by(_NGINX),
-                **both(failed(22, "https")),
+                "expired",
+                _tls_server("expired"),
+                **chat_and_models(failed(60, "expired")),
                 argv=ONCE,
             ),
             Case(
-                "http to https, as Go answers",
-                by([_GO, CLOSE]),
-                **both(failed(22, "https")),
+                "certificate of another host",
+                _tls_server("misnamed"),
+                **chat_and_models(failed(60, "not valid for")),
                 argv=ONCE,
             ),
-            Case("https to http", _tls_to_plain, **both(failed(60, "http://")), argv=ONCE),
+            Case(
+                "plain http to a TLS server",
+                _plain_to_tls,
+                **chat_and_models(failed(8, "https")),
+                argv=ONCE,
+            ),
+            Case(
+                "plain http to a TLS server: answer of OpenSSL",
+                serve([_ALERT, CLOSE]),
+                **chat_and_models(failed(8, "https")),
+                argv=ONCE,
+            ),
+            Case(
+                "plain http to a TLS server: answer of nginx",
+                serve(_NGINX_ANSWER),
+                **chat_and_models(failed(22, "https")),
+                argv=ONCE,
+            ),
+            Case(
+                "plain http to a TLS server: answer of Go",
+                serve([_GO_ANSWER, CLOSE]),
+                **chat_and_models(failed(22, "https")),
+                argv=ONCE,
+            ),
+            Case(
+                "TLS to a plain http server",
+                _tls_to_plain,
+                **chat_and_models(failed(60, "http://")),
+                argv=ONCE,
+            ),
         ],
     ),
     Row(
         "F56",
-        "a server that is not there",
+        "unreachable server",
         [
-            Case("unknown name", _unknown_host, **both(failed(7, "cannot be resolved")), argv=ONCE),
-            Case("refused", Stage.refusing, **both(failed(7, "refused")), argv=ONCE),
-            Case("no answer", _dead, **both(failed(28, "--connect-timeout")), limit=0.9),
-            Case("the first address is dead", _dead_then_good, ANSWERED, LISTED),
+            Case(
+                "unknown host name",
+                _unknown_host,
+                **chat_and_models(failed(7, "cannot be resolved")),
+                argv=ONCE,
+            ),
+            Case("refused", Stage.refusing, **chat_and_models(failed(7, "refused")), argv=ONCE),
+            Case(
+                "connection not accepted",
+                _unresponsive_address,
+                **chat_and_models(failed(28, "--connect-timeout")),
+                max_seconds=0.9,
+            ),
+            Case(
+                "first address of two does not accept connections",
+                _unresponsive_then_good_address,
+                ANSWERED,
+                LISTED,
+            ),
         ],
     ),
     Row(
         "F57",
-        "a proxy that does not lead there",
+        "proxy errors",
         [
             Case(
-                "407", _behind(http(407, {}, "who are you?")), **both(failed(7, "proxy")), argv=ONCE
+                "407",
+                _through_proxy(http(407, {}, "who are you?")),
+                **chat_and_models(failed(7, "proxy")),
+                argv=ONCE,
             ),
             Case(
                 "407 to CONNECT",
-                _behind(http(407), url="https://there.internal"),
-                **both(failed(7, "proxy")),
+                _through_proxy(http(407), url="https://there.internal"),
+                **chat_and_models(failed(7, "proxy")),
                 argv=ONCE,
             ),
             Case(
                 "502 to CONNECT",
-                _behind(http(502), url="https://there.internal"),
-                **both(failed(7, "proxy")),
+                _through_proxy(http(502), url="https://there.internal"),
+                **chat_and_models(failed(7, "proxy")),
                 argv=ONCE,
             ),
-            Case("refused", _refusing_proxy, **both(failed(7, "proxy")), argv=ONCE),
-            Case("unusable", _proxy("nonsense://x"), **both(failed(3))),
-            Case("no host", _proxy("http://"), **both(failed(3))),
+            Case("refused", _unreachable_proxy, **chat_and_models(failed(7, "proxy")), argv=ONCE),
+            Case("unsupported scheme", _with_proxy("nonsense://x"), **chat_and_models(failed(3))),
+            Case("URL without a host", _with_proxy("http://"), **chat_and_models(failed(3))),
             Case(
-                "socks, and no package for it",
-                _proxy("socks5://127.0.0.1:1"),
-                **both(failed(3, "socks")),
+                "socks, without its package",
+                _with_proxy("socks5://127.0.0.1:1"),
+                **chat_and_models(failed(3, "socks")),
             ),
         ],
     ),
 ]
 
-# Lists -------------------------------------------------------------------------------------------
+# Lists --------------------------------------------------------------------------------------------
 
 
 def _entry(name: str) -> dict[str, Any]:
@@ -1382,7 +1499,7 @@ def _entry(name: str) -> dict[str, Any]:
 
 _HUNDRED_THOUSAND = [_entry(f"model-{number}") for number in range(100_000)]
 _ARRAY = ("models list --json",)
-_DOUBLE = [_entry(name) for name in ("a", "b", "a", "c", "b")]
+_DUPLICATES = [_entry(name) for name in ("a", "b", "a", "c", "b")]
 
 
 def _list(entries: Sequence[dict[str, Any]]) -> Outcome:
@@ -1392,53 +1509,53 @@ def _list(entries: Sequence[dict[str, Any]]) -> Outcome:
 LISTS = [
     Row(
         "F58",
-        "lists of models that are long, double, odd or none",
+        "model lists: long, duplicates, unexpected values",
         [
             Case(
                 "100,000",
-                by(lambda _: json_answer({"data": _HUNDRED_THOUSAND})),
+                serve(lambda _: json_answer({"data": _HUNDRED_THOUSAND})),
                 models=_list(_HUNDRED_THOUSAND),
-                also=_ARRAY,
+                extra_modes=_ARRAY,
             ),
             Case(
-                "100,000, bare",
-                by(lambda _: json_answer(_HUNDRED_THOUSAND)),
+                "100,000, as an array",
+                serve(lambda _: json_answer(_HUNDRED_THOUSAND)),
                 models=_list(_HUNDRED_THOUSAND),
-                also=_ARRAY,
+                extra_modes=_ARRAY,
             ),
             Case(
-                "double",
-                by(json_answer({"data": _DOUBLE})),
-                models=_list([*_DOUBLE[:2], _DOUBLE[3]]),
-                also=_ARRAY,
+                "duplicates",
+                serve(json_answer({"data": _DUPLICATES})),
+                models=_list([*_DUPLICATES[:2], _DUPLICATES[3]]),
+                extra_modes=_ARRAY,
             ),
             Case(
                 "line ends in an id",
-                by(json_answer({"data": [_entry("a\nb\tc")]})),
+                serve(json_answer({"data": [_entry("a\nb\tc")]})),
                 models=Outcome(words=["a\nb\tc"], masked="a^Jb^Ic\n", entries=[_entry("a\nb\tc")]),
-                also=_ARRAY,
+                extra_modes=_ARRAY,
             ),
             Case(
                 "data: null",
-                by(json_answer({"data": None})),
+                serve(json_answer({"data": None})),
                 models=failed(8, "unexpected response"),
             ),
             Case(
-                "no ids",
-                by(json_answer({"data": [{"name": "a"}]})),
+                "entries without id",
+                serve(json_answer({"data": [{"name": "a"}]})),
                 models=failed(8, "without an id"),
             ),
             Case(
                 "40 MB",
-                by(_many(_BLOCK, 40 * _MB, OPEN_JSON + b'{"data": ["')),
-                models=_LONG_BODY,
-                also=_ARRAY,
+                serve(_repeat(_BLOCK, 40 * _MB, OPEN_JSON + b'{"data": ["')),
+                models=_BODY_TOO_LARGE,
+                extra_modes=_ARRAY,
             ),
         ],
     ),
 ]
 
-# Requests, tools, turns --------------------------------------------------------------------------
+# Requests, tools, turns ---------------------------------------------------------------------------
 
 _TOOLS = '[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]'
 
@@ -1448,7 +1565,7 @@ def _large_prompt(stage: Stage) -> Server:
     return stage.serve(http(413, {"connection": "close"}, "the body is too large"), early=True)
 
 
-def _call(
+def _call_chunk(
     index: int | None, name: str | None = None, arguments: str | None = None, **more: Any
 ) -> Event:
     function = {"name": name, "arguments": arguments}
@@ -1456,21 +1573,21 @@ def _call(
     return chunk(tool_calls=[{"index": index, **more, "function": known}])
 
 
-def _called(name: str, arguments: str, number: str) -> dict[str, Any]:
+def _tool_call(name: str, arguments: str, number: str) -> dict[str, Any]:
     return {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 _CALLS_END = chunk(finish="tool_calls")
 _PIECES = (
-    _call(0, "f", "", id="1"),
-    _call(0, None, '{"a"'),
-    _call(0, None, ": 1}"),
+    _call_chunk(0, "f", "", id="1"),
+    _call_chunk(0, None, '{"a"'),
+    _call_chunk(0, None, ": 1}"),
 )
-_CALL = _called("f", '{"a": 1}', "1")
-_THOUSAND = [_called("f", f'{{"a": {number}}}', str(number)) for number in range(1000)]
+_COMPLETE_CALL = _tool_call("f", '{"a": 1}', "1")
+_THOUSAND_CALLS = [_tool_call("f", f'{{"a": {number}}}', str(number)) for number in range(1000)]
 
 
-def _tools(*events: Event) -> SetUp:
+def _stream_with_tools(*events: Event) -> SetUp:
     def set_up(stage: Stage) -> Server:
         stage.argv += ["--tools", stage.file("tools.json", _TOOLS)]
         return stage.serve(stream(*events))
@@ -1478,8 +1595,8 @@ def _tools(*events: Event) -> SetUp:
     return set_up
 
 
-def _two_requests(stage: Stage) -> Server:
-    """Have the command ask for the models first, and close what it could use again."""
+def _close_between_requests(stage: Stage) -> Server:
+    """Make the command request the models first, and close that connection."""
     stage.env["CONTEXTOPS_MODEL"] = None
     models = json_answer({"data": [{"id": "ctx-small"}]}, 200, {"connection": "keep-alive"})
     return stage.serve(in_turn(models, stream(*reply(TEXT))), idle=0)
@@ -1488,60 +1605,62 @@ def _two_requests(stage: Stage) -> Server:
 TURNS = [
     Row(
         "F59",
-        "413 while a prompt of 30 MB goes up",
-        [Case("", _large_prompt, failed(22, "the body is too large"), of_send=True)],
+        "413 while a prompt of 30 MB is being sent",
+        [Case("", _large_prompt, failed(22, "the body is too large"), send_only=True)],
     ),
     Row(
         "F60",
-        "calls of tools",
+        "tool calls",
         [
             Case(
-                "in pieces",
-                _tools(*_PIECES, _CALLS_END, DONE),
-                Outcome(calls=[_CALL], finish="tool_calls"),
-                of_send=True,
+                "in several chunks",
+                _stream_with_tools(*_PIECES, _CALLS_END, DONE),
+                Outcome(calls=[_COMPLETE_CALL], finish="tool_calls"),
+                send_only=True,
             ),
             Case(
-                "cut",
-                _tools(*_PIECES[:2]),
-                failed(18, "truncated", calls=[_called("f", '{"a"', "1")]),
-                of_send=True,
+                "truncated",
+                _stream_with_tools(*_PIECES[:2]),
+                failed(18, "truncated", calls=[_tool_call("f", '{"a"', "1")]),
+                send_only=True,
             ),
             Case(
-                "no JSON",
-                _tools(*_PIECES[:2], _CALLS_END, DONE),
-                failed(12, calls=[_called("f", '{"a"', "1")], finish="tool_calls", complete=True),
-                of_send=True,
+                "arguments that are not JSON",
+                _stream_with_tools(*_PIECES[:2], _CALLS_END, DONE),
+                failed(
+                    12, calls=[_tool_call("f", '{"a"', "1")], finish="tool_calls", complete=True
+                ),
+                send_only=True,
             ),
             Case(
-                "two under one index",
-                _tools(*_PIECES, _call(0, "f", "{}", id="2"), _CALLS_END, DONE),
-                Outcome(calls=[_CALL, _called("f", "{}", "2")], finish="tool_calls"),
-                of_send=True,
+                "two with the same index",
+                _stream_with_tools(*_PIECES, _call_chunk(0, "f", "{}", id="2"), _CALLS_END, DONE),
+                Outcome(calls=[_COMPLETE_CALL, _tool_call("f", "{}", "2")], finish="tool_calls"),
+                send_only=True,
             ),
             Case(
-                "a thousand",
-                _tools(
+                "1,000",
+                _stream_with_tools(
                     *(
-                        _call(number, "f", f'{{"a": {number}}}', id=str(number))
+                        _call_chunk(number, "f", f'{{"a": {number}}}', id=str(number))
                         for number in range(1000)
                     ),
                     _CALLS_END,
                     DONE,
                 ),
-                Outcome(calls=_THOUSAND, finish="tool_calls"),
-                of_send=True,
+                Outcome(calls=_THOUSAND_CALLS, finish="tool_calls"),
+                send_only=True,
             ),
         ],
     ),
     Row(
         "F61",
-        "what comes beside the words",
+        "usage, reasoning, roles and choices",
         [
             Case(
-                "usage, and no choices",
+                "usage without choices",
                 streamed(FIRST, SECOND, STOP, usage_chunk(), DONE),
-                Outcome(words="one two", about={"usage": USAGE}),
+                Outcome(words="one two", changes={"usage": USAGE}),
             ),
             Case(
                 "reasoning",
@@ -1552,10 +1671,10 @@ TURNS = [
                     SECOND,
                     STOP,
                 ),
-                Outcome(words="one two", thought="hm so"),
+                Outcome(words="one two", reasoning="hm so"),
             ),
             Case(
-                "a role alone", streamed(chunk(role="assistant"), FIRST, SECOND, STOP, DONE), BOTH
+                "role only", streamed(chunk(role="assistant"), FIRST, SECOND, STOP, DONE), ONE_TWO
             ),
             Case(
                 "two choices",
@@ -1572,7 +1691,7 @@ TURNS = [
                 ),
                 Outcome(
                     words="one two",
-                    about={
+                    changes={
                         "choices": [
                             {
                                 "index": 0,
@@ -1592,12 +1711,12 @@ TURNS = [
     ),
     Row(
         "F62",
-        "it closes a connection that could be used again, before the next request",
-        [Case("", _two_requests, ANSWERED, requests=2)],
+        "idle connection closed before the next request",
+        [Case("", _close_between_requests, ANSWERED, requests=2)],
     ),
 ]
 
 ROWS = (
-    *(*ENDS, *INSTEAD, *REFUSALS, *BUSY, *SLOW, *MUCH, *UNREADABLE, *TERMINAL),
-    *(*EVENTS, *ELSEWHERE, *NO_HTTP, *REACHED, *LISTS, *TURNS),
+    *(*ENDS, *OTHER_FORMATS, *REJECTIONS, *BUSY, *SLOW, *TOO_LARGE, *UNREADABLE, *TERMINAL),
+    *(*EVENTS, *REDIRECTS, *INVALID_HTTP, *REACHABILITY, *LISTS, *TURNS),
 )

@@ -1,4 +1,4 @@
-"""Every row of the matrix in every mode that it has, each run in a process that is measured."""
+"""Every case of the fault matrix in every mode, each run in a process that is measured."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import pytest
 from faults import machine_rows, server_rows
 from faults.launcher import Launcher
 from faults.machine_rows import Check
-from faults.matrix import BOUND, MODES, SLACK, WORK, Case, Mode, Outcome, Row, Stage
+from faults.matrix import MAX_CPU_SECONDS, MAX_MEMORY, MODES, SLACK, Case, Mode, Outcome, Row, Stage
 from faults.page import PROPERTY
 from shapes import KEY
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.skipif(sys.platform != "linux", reason="wants /proc, /dev/full and fork"),
+    pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, /dev/full and fork"),
 ]
 
 
 @pytest.fixture(scope="session")
 def launcher() -> Iterator[Launcher]:
-    """Give what starts the command."""
+    """Yield the process that runs the command."""
     with Launcher() as launcher:
         yield launcher
 
 
 @pytest.fixture
 def stage(tmp_path: Path, launcher: Launcher, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """Give what a case is set up with."""
+    """Yield the environment of a case."""
 
     def make_certificates() -> Any:
         return request.getfixturevalue("certificates")
@@ -64,11 +64,11 @@ def test_server(row: Row, case: Case, mode: Mode, stage: Stage, record_property:
     expected = mode.outcome(case)
     assert expected
     base = case.set_up(stage)
-    stage.ask(base if isinstance(base, str) else base.url)
+    stage.use_server(base if isinstance(base, str) else base.url)
     terminal = Terminal() if mode.on_terminal else None
     streams = {"stdout": terminal.path} if terminal else {}
-    if mode.given:
-        streams["stdin"] = stage.file("given", mode.given)
+    if mode.stdin:
+        streams["stdin"] = stage.file("stdin", mode.stdin)
     run = stage.launcher.run(stage.job(*mode.argv, *case.argv, **streams))
     record_property("status", run.status)
     record_property("peak", run.peak)
@@ -78,9 +78,9 @@ def test_server(row: Row, case: Case, mode: Mode, stage: Stage, record_property:
     check_streams(stdout, stderr, expected, mode)
     if case.requests is not None:
         assert len(stage.servers[0].requests) == case.requests
-    assert run.peak < case.peak.get(mode.name, BOUND)
-    assert run.work < WORK
-    assert case.least <= run.seconds < case.limit + SLACK
+    assert run.peak < case.peak.get(mode.name, MAX_MEMORY)
+    assert run.cpu_seconds < MAX_CPU_SECONDS
+    assert case.min_seconds <= run.seconds < case.max_seconds + SLACK
 
 
 @pytest.mark.parametrize(
@@ -97,32 +97,32 @@ def test_machine(
     record_property(PROPERTY, {"row": row.name, "case": name, "mode": machine_rows.MODE})
     record_property("status", check(stage))
     for file in ("stdout", "stderr"):
-        left = stage.read(file)
-        assert KEY.encode() not in left
-        assert b"Traceback" not in left
+        output = stage.read(file)
+        assert KEY.encode() not in output
+        assert b"Traceback" not in output
 
 
 class Terminal:
-    """A terminal to write to."""
+    """A pseudo-terminal for standard output."""
 
     def __init__(self) -> None:
-        self._ours, self._theirs = os.openpty()
-        self.path = os.ttyname(self._theirs)
+        self._controller, self._terminal = os.openpty()
+        self.path = os.ttyname(self._terminal)
 
     def read(self) -> bytes:
-        """Read what is there, and close it."""
-        os.set_blocking(self._ours, False)
+        """Return what was written, and close the terminal."""
+        os.set_blocking(self._controller, False)
         try:
-            return os.read(self._ours, 1 << 16)
+            return os.read(self._controller, 1 << 16)
         except BlockingIOError:
             return b""
         finally:
-            os.close(self._ours)
-            os.close(self._theirs)
+            os.close(self._controller)
+            os.close(self._terminal)
 
 
 def check_streams(stdout: bytes, stderr: bytes, expected: Outcome, mode: Mode) -> None:
-    """Compare what is on both streams with what must be there."""
+    """Assert that both streams are as the outcome says."""
     for stream in (stdout, stderr):
         assert KEY.encode() not in stream
         assert b"Traceback" not in stream
@@ -130,24 +130,24 @@ def check_streams(stdout: bytes, stderr: bytes, expected: Outcome, mode: Mode) -
     errors, notes = messages(stderr, is_json=mode.has_json_messages)
     assert len(errors) == bool(expected.status), stderr
     for error in errors:
-        told = error["message"] if mode.has_json_messages else error
-        assert [words for words in expected.says if words not in told] == [], told
+        message = error["message"] if mode.has_json_messages else error
+        assert [words for words in expected.error_words if words not in message] == [], message
         if mode.has_json_messages:
             assert error["exit"] == expected.status
     assert len(notes) == len(expected.notes), notes
     for note, words in zip(notes, expected.notes, strict=True):
         assert words in note
-    mode.shows(expected, stdout, errors[0] if errors else None)
+    mode.compare(expected, stdout, errors[0] if errors else None)
 
 
 def messages(stderr: bytes, *, is_json: bool) -> tuple[list[Any], list[str]]:
-    """Tell the errors on stderr from the notes; nothing else may be there."""
+    """Return the errors and the notes on stderr, which must have nothing else."""
     lines = stderr.decode().splitlines()
     if is_json:
-        told = [json.loads(line) for line in lines]
-        assert {name for line in told for name in line} <= {"error", "note"}
-        errors = [line["error"] for line in told if "error" in line]
-        return errors, [line["note"] for line in told if "note" in line]
+        values = [json.loads(line) for line in lines]
+        assert {name for value in values for name in value} <= {"error", "note"}
+        errors = [value["error"] for value in values if "error" in value]
+        return errors, [value["note"] for value in values if "note" in value]
     assert all(line.startswith("contextops: ") for line in lines), lines
     notes = [line for line in lines if line.startswith("contextops: note: ")]
     return [line for line in lines if line not in notes], notes

@@ -1,6 +1,6 @@
-"""Deployments for tests against real servers, and the record of what came of them.
+"""Deployments for the tests against real servers, and the record of their results.
 
-``OPENWEBUI_VERSIONS`` names other versions than those that the record is about.
+``OPENWEBUI_VERSIONS`` selects versions other than the recorded ones.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ VERSIONS = tuple(os.environ.get("OPENWEBUI_VERSIONS", "").split()) or RECORDED
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 _HEAD = """\
-# What came of the tests against real servers
+# Results of the tests against real servers
 
-Written by each whole run of `pytest -m openwebui`. The demo model answers behind every server.
-In a cell stand the exit statuses of the commands of that test, in their order.
+Written by each complete run of `pytest -m openwebui`. The demo model is behind every server.
+A cell has the exit statuses of the commands of that test, in order.
 """
 
 _Cells = dict[tuple[str, str, str], str]
@@ -33,13 +33,13 @@ _statuses = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
-def _alone() -> None:
+def _without_workers() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.fail("each worker would start servers of its own: run it without -n")
+        pytest.fail("each worker would start its own servers; run without -n")
 
 
 @pytest.fixture(scope="session")
-def provider(_alone, tmp_path_factory) -> Iterator[real.DemoModel]:
+def provider(_without_workers, tmp_path_factory) -> Iterator[real.DemoModel]:
     server = real.DemoModel(tmp_path_factory.mktemp("provider"))
     yield server
     server.kill()
@@ -47,7 +47,7 @@ def provider(_alone, tmp_path_factory) -> Iterator[real.DemoModel]:
 
 @pytest.fixture(scope="session", params=VERSIONS)
 def deployed(request, provider, tmp_path_factory) -> Iterator[real.OpenWebUI]:
-    """Start one version, with an administrator and a user; one after the other."""
+    """Start one version at a time, with an administrator and a user."""
     server = real.OpenWebUI(request.param, tmp_path_factory.mktemp("open-webui"), provider.access)
     try:
         provider.ready()
@@ -60,19 +60,19 @@ def deployed(request, provider, tmp_path_factory) -> Iterator[real.OpenWebUI]:
 
 @pytest.fixture
 def openwebui(deployed, provider, command) -> real.OpenWebUI:
-    """Have both run as they are meant to, whatever the test before has done to them."""
+    """Return the running server; restart it and its provider if a test changed them."""
     provider.ready()
     deployed.ready()
-    # It keeps for a while the list that it was given when the provider was away.
+    # It caches the list of models from the time when the provider was down.
     access = deployed.admin
-    known = {"CONTEXTOPS_BASE_URL": access.base_url, "CONTEXTOPS_API_KEY": access.api_key}
-    told = command("models", "check", "--refresh", "--wait", "60s", real.MODEL, env=known)
-    assert told.status == 0, told.stderr
+    variables = {"CONTEXTOPS_BASE_URL": access.base_url, "CONTEXTOPS_API_KEY": access.api_key}
+    result = command("models", "check", "--refresh", "--wait", "60s", real.MODEL, env=variables)
+    assert result.status == 0, result.stderr
     return deployed
 
 
 @pytest.fixture(scope="session")
-def llama_cpp(_alone, tmp_path_factory) -> Iterator[real.LlamaCpp]:
+def llama_cpp(_without_workers, tmp_path_factory) -> Iterator[real.LlamaCpp]:
     server = real.LlamaCpp(tmp_path_factory.mktemp("llama.cpp"))
     try:
         server.ready()
@@ -83,7 +83,7 @@ def llama_cpp(_alone, tmp_path_factory) -> Iterator[real.LlamaCpp]:
 
 @pytest.fixture
 def export(monkeypatch):
-    """Export address, key and model, as a script that talks to one server does."""
+    """Return a function that exports base URL, key and model."""
 
     def export(access: real.Access) -> None:
         monkeypatch.setenv("CONTEXTOPS_MODEL", real.MODEL)
@@ -93,28 +93,28 @@ def export(monkeypatch):
     return export
 
 
-class Ask:
-    """Run the command in a process of its own, and note its status for the record."""
+class RecordedCommand:
+    """The command in a separate process, whose statuses are recorded."""
 
     def __init__(self, command, statuses: list[str]) -> None:
         self._command = command
         self._statuses = statuses
 
     def __call__(self, *argv, **more):
-        """Run it to its end; ``more`` is that of the fixture ``command``."""
-        return self.noted(self._command(*argv, **more))
+        """Run the command to its end; ``more`` is passed to the fixture ``command``."""
+        return self.record(self._command(*argv, **more))
 
     def start(self, *argv) -> Running:
-        """Start it and wait for its first words."""
+        """Start the command and wait for its first output."""
         return Running(self, self._command.start(*argv, stdin=subprocess.DEVNULL))
 
-    def noted(self, told):
-        self._statuses.append(str(told.status))
-        return told
+    def record(self, result):
+        self._statuses.append(str(result.status))
+        return result
 
 
-class Told(NamedTuple):
-    """What a command left."""
+class Output(NamedTuple):
+    """The exit status and the output of a command."""
 
     status: int
     stdout: str
@@ -122,24 +122,26 @@ class Told(NamedTuple):
 
 
 class Running:
-    """A command that has begun to answer; ``begun`` are its first words."""
+    """A command that has begun to answer; ``first_output`` is what it has printed."""
 
-    def __init__(self, ask: Ask, process: subprocess.Popen[bytes]) -> None:
-        self._ask = ask
+    def __init__(self, run_recorded: RecordedCommand, process: subprocess.Popen[bytes]) -> None:
+        self._run_recorded = run_recorded
         self._process = process
         self._start = os.read(process.stdout.fileno(), 1 << 16)
-        self.begun = self._start.decode()
+        self.first_output = self._start.decode()
 
     def end(self):
-        """Wait for its end, for two minutes at most: servers start while it runs."""
+        """Wait for its end, at most two minutes, since servers start while it runs."""
         rest, stderr = self._process.communicate(timeout=120)
         stdout = self._start + rest
-        return self._ask.noted(Told(self._process.returncode, stdout.decode(), stderr.decode()))
+        return self._run_recorded.record(
+            Output(self._process.returncode, stdout.decode(), stderr.decode())
+        )
 
 
 @pytest.fixture
-def ask(command, request) -> Ask:
-    return Ask(command, request.node.stash.setdefault(_statuses, []))
+def run_recorded(command, request) -> RecordedCommand:
+    return RecordedCommand(command, request.node.stash.setdefault(_statuses, []))
 
 
 # The record -----------------------------------------------------------------------------------
@@ -150,8 +152,8 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if item.get_closest_marker("openwebui") and (call.when == "call" or not report.passed):
         place = (item.cls.place, item.originalname, _version(item))
-        told = " ".join([f"{report.outcome}:", *item.stash.get(_statuses, [])])
-        item.config.stash.setdefault(_cells, {})[place] = told
+        cell = " ".join([f"{report.outcome}:", *item.stash.get(_statuses, [])])
+        item.config.stash.setdefault(_cells, {})[place] = cell
     return report
 
 
@@ -162,19 +164,19 @@ def _version(item: pytest.Function) -> str:
 
 
 def pytest_sessionfinish(session, exitstatus):
-    if _is_whole(session, exitstatus):
+    if _is_complete(session, exitstatus):
         RESULTS.write_text(_record(session.config.stash[_cells]), "utf-8")
 
 
-def _is_whole(session: pytest.Session, exitstatus: int) -> bool:
-    """Tell a run of all there is here from one of some of it, or one that was broken off."""
+def _is_complete(session: pytest.Session, exitstatus: int) -> bool:
+    """Return whether all tests of this folder ran to the end, for the recorded versions."""
     config = session.config
-    is_part = config.option.keyword or any("::" in each for each in config.args)
-    is_over = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    is_partial = config.option.keyword or any("::" in each for each in config.args)
+    is_finished = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     return (
         _cells in config.stash
-        and is_over
-        and not (is_part or session.shouldfail or session.shouldstop)
+        and is_finished
+        and not (is_partial or session.shouldfail or session.shouldstop)
         and VERSIONS == RECORDED
     )
 
@@ -182,12 +184,14 @@ def _is_whole(session: pytest.Session, exitstatus: int) -> bool:
 def _record(cells: _Cells) -> str:
     lines = [_HEAD]
     for place in dict.fromkeys(place for place, _, _ in cells):
-        here = {(test, version): cell for (at, test, version), cell in cells.items() if at == place}
-        versions = list(dict.fromkeys(version for _, version in here))
+        cells_of_place = {
+            (test, version): cell for (at, test, version), cell in cells.items() if at == place
+        }
+        versions = list(dict.fromkeys(version for _, version in cells_of_place))
         lines += [f"## {place}", "", _row("test", *versions), _row(*["---"] * (len(versions) + 1))]
-        for test in dict.fromkeys(test for test, _ in here):
-            told = [here.get((test, version), "") for version in versions]
-            lines.append(_row(test.removeprefix("test_").replace("_", " "), *told))
+        for test in dict.fromkeys(test for test, _ in cells_of_place):
+            row = [cells_of_place.get((test, version), "") for version in versions]
+            lines.append(_row(test.removeprefix("test_").replace("_", " "), *row))
         lines.append("")
     return "\n".join(lines)
 

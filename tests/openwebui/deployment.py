@@ -1,4 +1,4 @@
-"""A deployment of Open WebUI: its provider, the server itself, its people and their keys."""
+"""A deployment of Open WebUI: its provider, the server itself, its users and their keys."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from typing import Any, NamedTuple
 import installation
 
 MODEL = "smollm2-135m-instruct"
-"""The demo model, as each of these servers names it."""
+"""The id of the demo model on each of these servers."""
 
 _START_SECONDS = 180.0
-"""10 to 25 s on an idle machine."""
+"""It takes 10 to 25 s on an idle machine."""
 _POLL = 0.2
 
 _SETTINGS = {
-    # Only what the environment says counts, not what an earlier start has stored.
+    # Only the environment counts, not settings that an earlier start has stored.
     "ENABLE_PERSISTENT_CONFIG": "false",
     "WEBUI_SECRET_KEY": "a secret for one deployment",
-    # Keys are off by default, and a permission of their own besides.
+    # Keys are off by default, and need a permission too.
     "ENABLE_API_KEYS": "true",
     "USER_PERMISSIONS_FEATURES_API_KEYS": "true",
-    # A model that is another one each time; on by default before 0.12.
+    # A model that answers as a random one; on by default before 0.12.
     "ENABLE_EVALUATION_ARENA_MODELS": "true",
-    # Nothing is fetched from anywhere, no model loaded.
+    # Nothing is downloaded, and no model is loaded.
     "OFFLINE_MODE": "true",
     "HF_HUB_OFFLINE": "1",
     "ENABLE_OLLAMA_API": "false",
@@ -44,16 +44,16 @@ _SETTINGS = {
 
 
 class Access(NamedTuple):
-    """What a client needs: an address, and a key for it."""
+    """The base URL and the key of a client."""
 
     base_url: str
     api_key: str
 
 
 class Service:
-    """A server in a process of its own, which is started and killed as often as a test wants it.
+    """A server in a separate process, which tests can start and kill.
 
-    Its address stays the same. ``folder`` is its home, with what it says in a file ``log``.
+    Its URL stays the same. ``folder`` is its home folder, with its output in the file ``log``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,19 +64,19 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Give the address of its root."""
+        """The URL of its root."""
         return f"http://127.0.0.1:{self.port}"
 
     def argv(self) -> list[str]:
-        """Give the command that runs it in the foreground."""
+        """Return the command that runs it in the foreground."""
         raise NotImplementedError
 
     def settings(self) -> dict[str, str]:
-        """Give the variables that it needs."""
+        """Return the environment variables that it needs."""
         return {}
 
     def start(self, changes: Mapping[str, str] | None = None) -> None:
-        """Start it with these changes of its settings, and do not wait for it."""
+        """Start it with changed settings, without waiting until it is ready."""
         self._changes = changes or {}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -89,7 +89,7 @@ class Service:
             )
 
     def ready(self, changes: Mapping[str, str] | None = None) -> None:
-        """Have it run with exactly these changes, in a new process only where need be."""
+        """Wait until it runs with these changes of its settings; restart it only if necessary."""
         if self._process is None or self._changes != (changes or {}):
             self.kill()
             self.start(changes)
@@ -97,19 +97,19 @@ class Service:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.kill()
-                said = (self.folder / "log").read_text("utf-8", "replace")
-                raise RuntimeError(f"it does not start:\n{said[-4000:]}")
+                log_text = (self.folder / "log").read_text("utf-8", "replace")
+                raise RuntimeError(f"the server does not start:\n{log_text[-4000:]}")
             time.sleep(_POLL)
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
         self._process = None
 
     def _answers(self) -> bool:
-        """Tell whether it is up; llama.cpp may say 404 here, and 503 while it loads."""
+        """Return whether it is up; llama.cpp may answer 404 here, and 503 while it loads."""
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
                 return True
@@ -120,13 +120,13 @@ class Service:
 
 
 class DemoModel(Service):
-    """The demo model as ``contextops serve`` has it; a provider for Open WebUI."""
+    """The demo model, run by ``contextops serve``; the provider of Open WebUI."""
 
     api_key = "sk-demo-model"
 
     @property
     def access(self) -> Access:
-        """Give what a client of it needs."""
+        """The base URL and key for its clients."""
         return Access(f"{self.url}/api", self.api_key)
 
     def argv(self) -> list[str]:
@@ -144,7 +144,7 @@ class LlamaCpp(Service):
 
     @property
     def access(self) -> Access:
-        """Give what a client of it needs."""
+        """The base URL and key for its clients."""
         return Access(f"{self.url}/v1", self.api_key)
 
     def argv(self) -> list[str]:
@@ -153,7 +153,7 @@ class LlamaCpp(Service):
 
 
 class OpenWebUI(Service):
-    """Open WebUI of one version with data of its own."""
+    """One version of Open WebUI with its own data folder."""
 
     def __init__(self, version: str, folder: Path, provider: Access) -> None:
         super().__init__(folder)
@@ -176,29 +176,29 @@ class OpenWebUI(Service):
         }
 
     def populate(self) -> None:
-        """Sign up the first user, who administers it, and add a second, who is granted nothing."""
+        """Sign up an administrator, and add a user without any access."""
         first, second = map(_person, ("admin", "user"))
-        token = self._ask("/api/v1/auths/signup", first)["token"]
-        added = self._ask("/api/v1/auths/add", {**second, "role": "user"}, token)
+        token = self._request("/api/v1/auths/signup", first)["token"]
+        added = self._request("/api/v1/auths/add", {**second, "role": "user"}, token)
         self.admin, self.user = map(self._access, (token, added["token"]))
 
     def _access(self, token: str) -> Access:
-        key = self._ask("/api/v1/auths/api_key", {}, token)["api_key"]
+        key = self._request("/api/v1/auths/api_key", {}, token)["api_key"]
         return Access(self.url, key)
 
-    def _ask(self, path: str, body: Any, token: str = "") -> Any:
+    def _request(self, path: str, body: Any, token: str = "") -> Any:
         headers = {"Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(  # noqa: S310  the address is our own
+        request = urllib.request.Request(  # noqa: S310  loopback
             self.url + path, json.dumps(body).encode(), headers
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  same
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            told = error.read().decode(errors="replace")
-            raise RuntimeError(f"{path}: {error.code}: {told}") from None
+            text = error.read().decode(errors="replace")
+            raise RuntimeError(f"{path}: {error.code}: {text}") from None
 
 
 def _person(name: str) -> dict[str, str]:
@@ -206,10 +206,10 @@ def _person(name: str) -> dict[str, str]:
 
 
 def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Give an environment that nobody has set anything in but where programs are."""
-    kept = ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT")
-    ours = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**ours, "HOME": str(folder), "USERPROFILE": str(folder), **more}
+    """Return an environment without settings of the user, except for paths of programs."""
+    inherited = ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT")
+    variables = {name: os.environ[name] for name in inherited if name in os.environ}
+    return {**variables, "HOME": str(folder), "USERPROFILE": str(folder), **more}
 
 
 def _free_port() -> int:

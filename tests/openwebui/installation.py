@@ -1,6 +1,6 @@
-"""The official wheel of Open WebUI in a virtual environment of its own, less what chat can spare.
+"""The official wheel of Open WebUI in a virtual environment, without packages that chat can omit.
 
-What it requires, its own metadata tell; so only the names of what is left out stand here.
+The requirements come from its metadata; only the omitted packages are listed here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 _SECONDS = 1800.0
 """An installation takes 3 minutes on two busy cores; a slow network is not an error."""
 
-# Chat needs none of these, and none is imported before it is used. With them it is some GB more.
-_UNNEEDED = {
+# Chat needs none of these, and none is imported before use. They would take some GB more.
+_EXCLUDED = {
     # embeddings, rerankers and speech: torch, CTranslate2 and their models
     *("accelerate", "einops", "faster-whisper", "sentence-transformers", "sentencepiece"),
     *("transformers", "soundfile"),
@@ -26,48 +26,48 @@ _UNNEEDED = {
     *("nltk", "onnxruntime", "opencv-python-headless", "openpyxl", "pandas", "pyarrow"),
     *("pypandoc", "python-docx", "python-pptx", "pyxlsb", "rapidocr", "rapidocr-onnxruntime"),
     *("unstructured", "xlrd"),
-    # clients of providers, databases and clouds that are not there
+    # clients of providers, databases and clouds that the tests do not use
     *("anthropic", "azure-ai-documentintelligence", "google-api-python-client"),
     *("google-auth-httplib2", "google-auth-oauthlib", "google-genai", "google-generativeai"),
     *("openai", "opensearch-py", "psycopg", "pymysql"),
 }
 
-# Versions that can be told to be slim (0.12.4, not 0.6.43) import these only when they are not.
-_UNNEEDED_BY_SLIM = {
+# Versions with a slim mode (0.12.4, not 0.6.43) import these only outside that mode.
+_EXCLUDED_IF_SLIM = {
     *("azure-identity", "azure-storage-blob", "chromadb", "google-cloud-storage"),
     "googleapis-common-protos",
 }
 
-# What versions import and do not name, as something that is left out brings it.
-_UNNAMED = ("beautifulsoup4", "pytz", "typer")
+# Imported but undeclared, since an omitted package would install them.
+_UNDECLARED = ("beautifulsoup4", "pytz", "typer")
 
 SLIM = "USE_SLIM_DOCKER"
-"""The variable that keeps a version that knows it from loading what it can do without."""
+"""The environment variable that turns on the slim mode."""
 
 
 def installed(version: str) -> Path:
-    """Give the folder of a virtual environment with this version; it is made once a machine."""
+    """Return the virtual environment of a version; it is created once per machine."""
     folder = _cache() / f"open-webui-{version}"
-    done = folder / "installed"
-    if not done.exists() or done.read_text("utf-8") != "\n".join(requirements(folder)):
-        # What an earlier run could not finish, or left out for other reasons, is of no use.
+    marker = folder / "installed"
+    if not marker.exists() or marker.read_text("utf-8") != "\n".join(requirements(folder)):
+        # An unfinished installation, or one with other requirements, is replaced.
         shutil.rmtree(folder, ignore_errors=True)
         _run(sys.executable, "-m", "venv", folder)
         pip = (program(folder, "python"), "-m", "pip", "install", "--quiet")
         _run(*pip, "--no-deps", f"open-webui=={version}")
-        wanted = requirements(folder)
-        _run(*pip, *wanted)
-        done.write_text("\n".join(wanted), "utf-8")
+        required = requirements(folder)
+        _run(*pip, *required)
+        marker.write_text("\n".join(required), "utf-8")
     return folder
 
 
 def requirements(folder: Path) -> list[str]:
-    """Give what the installed wheel asks for, less what chat has no need of."""
+    """Return the requirements of the installed wheel, without those that chat can omit."""
     (wheel,) = metadata.distributions(name="open-webui", path=[str(_packages(folder))])
-    unneeded = _UNNEEDED | (_UNNEEDED_BY_SLIM if _can_be_slim(folder) else set())
-    named = {_name(each): each for each in wheel.requires or [] if "extra ==" not in each}
-    wanted = {**{name: name for name in _UNNAMED}, **named}
-    return [each for name, each in wanted.items() if name not in unneeded]
+    excluded = _EXCLUDED | (_EXCLUDED_IF_SLIM if _can_be_slim(folder) else set())
+    declared = {_name(each): each for each in wheel.requires or [] if "extra ==" not in each}
+    by_name = {**{name: name for name in _UNDECLARED}, **declared}
+    return [each for name, each in by_name.items() if name not in excluded]
 
 
 def _cache() -> Path:
@@ -76,20 +76,22 @@ def _cache() -> Path:
 
 
 def _run(*argv: str | Path) -> None:
-    told = subprocess.run(argv, capture_output=True, timeout=_SECONDS, check=False)
-    if told.returncode:
+    result = subprocess.run(argv, capture_output=True, timeout=_SECONDS, check=False)
+    if result.returncode:
         command = shlex.join(map(str, argv))
-        raise RuntimeError(f"{command} failed:\n{told.stderr.decode(errors='replace')}")
+        raise RuntimeError(f"{command} failed:\n{result.stderr.decode(errors='replace')}")
 
 
 def program(folder: Path, name: str) -> Path:
-    """Give a program of the environment."""
+    """Return the path of a program of the environment."""
     return folder / ("Scripts" if os.name == "nt" else "bin") / name
 
 
 def _packages(folder: Path) -> Path:
-    (found,) = folder.glob("Lib/site-packages" if os.name == "nt" else "lib/*/site-packages")
-    return found
+    (site_packages,) = folder.glob(
+        "Lib/site-packages" if os.name == "nt" else "lib/*/site-packages"
+    )
+    return site_packages
 
 
 def _can_be_slim(folder: Path) -> bool:

@@ -1,6 +1,6 @@
-"""llama.cpp's own server with the demo model, as itself: its API under ``/v1``, not ``/api``.
+"""llama.cpp's own server with the demo model, with its API under ``/v1``, not ``/api``.
 
-Run as a program with a port and a key.
+Run as a script with a port and a key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextops.local import default_model_file, model_id
 
 
 def main(port: int, key: str) -> None:
-    """Serve until it is killed."""
+    """Serve until the process is killed."""
     params = xllamacpp.CommonParams()
     params.model.path = str(default_model_file())
     params.model_alias = {model_id(default_model_file())}

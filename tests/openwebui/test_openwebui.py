@@ -1,6 +1,6 @@
-"""Every command against real servers: Open WebUI as it is installed, and llama.cpp's own.
+"""Every command against real servers: installed Open WebUI, and llama.cpp's own server.
 
-``pytest -m openwebui`` installs and starts them, and writes down what came of it (RESULTS.md).
+``pytest -m openwebui`` installs and starts them, and writes the results to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -16,133 +16,139 @@ pytestmark = pytest.mark.openwebui
 ARENA = "arena-model"
 SHORT = ("--max-tokens", "8", "-t", "0")
 ENDLESS = ("--param", "ignore_eos=true")
-"""Have llama.cpp go on until its context is full: a minute."""
+"""Makes llama.cpp generate until its context is full, for about a minute."""
 TERSE = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 TOOLS = [{"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}]
-PIXEL = bytes.fromhex(
+PNG_OF_ONE_PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
     "0000000d49444154789c63f8ffff3f0005fe02fea735815d0000000049454e44ae426082"
 )
 
 
-def refused(told):
-    """Give the one line of a command that has nothing else to say."""
-    assert told.stdout == ""
-    return only_line(told.stderr)
+def error_of(result):
+    """Return the error of a command without output."""
+    assert result.stdout == ""
+    return only_line(result.stderr)
 
 
 def only_line(stderr):
-    """Give the one line that an error is."""
+    """Return the error, which must be one line without a key."""
     assert stderr.startswith("contextops: ")
     assert stderr.count("\n") == 1
     assert "sk-" not in stderr
     return stderr
 
 
-class Core:
-    """What holds for every server that speaks this API, wherever that is."""
+class SharedTests:
+    """Tests for every server with this API, at every base URL."""
 
     models = (MODEL,)
     unknown_model = 5
     unnamed_model = 0
 
-    def test_models_are_listed(self, ask):
-        told = ask("models", "list")
-        assert (told.status, told.stdout.splitlines(), told.stderr) == (0, [*self.models], "")
-        first, *_ = json.loads(ask("models", "list", "--json").stdout)
+    def test_models_list_prints_every_model(self, run_recorded):
+        result = run_recorded("models", "list")
+        assert (result.status, result.stdout.splitlines(), result.stderr) == (0, [*self.models], "")
+        first, *_ = json.loads(run_recorded("models", "list", "--json").stdout)
         assert (first["id"], first["object"]) == (MODEL, "model")
 
-    def test_a_model_is_checked(self, ask):
-        told = ask("models", "check", MODEL)
-        assert (told.status, told.stdout, told.stderr) == (0, f"ok {MODEL}\n", "")
-        assert ask("models", "check", "--probe", MODEL).status == 0
+    def test_models_check_accepts_available_model(self, run_recorded):
+        result = run_recorded("models", "check", MODEL)
+        assert (result.status, result.stdout, result.stderr) == (0, f"ok {MODEL}\n", "")
+        assert run_recorded("models", "check", "--probe", MODEL).status == 0
 
-    def test_a_missing_model_is_named(self, ask):
-        told = ask("models", "check", "smollm2-135m")
-        assert (told.status, told.stdout) == (5, "missing smollm2-135m\n")
-        assert f"did you mean {MODEL}?" in told.stderr
+    def test_models_check_names_missing_model(self, run_recorded):
+        result = run_recorded("models", "check", "smollm2-135m")
+        assert (result.status, result.stdout) == (5, "missing smollm2-135m\n")
+        assert f"did you mean {MODEL}?" in result.stderr
 
-    def test_an_answer_is_streamed(self, ask):
-        told = ask("chat", "send", "-t", "0", "Say hello.")
-        assert (told.status, told.stderr) == (0, "")
-        assert told.stdout.strip()
+    def test_streamed_answer_is_printed(self, run_recorded):
+        result = run_recorded("chat", "send", "-t", "0", "Say hello.")
+        assert (result.status, result.stderr) == (0, "")
+        assert result.stdout.strip()
 
-    def test_an_answer_comes_at_once(self, ask):
-        told = ask("chat", "send", "--no-stream", "-t", "0", "Say hello.")
-        assert (told.status, told.stderr) == (0, "")
-        assert told.stdout.strip()
+    def test_unstreamed_answer_is_printed(self, run_recorded):
+        result = run_recorded("chat", "send", "--no-stream", "-t", "0", "Say hello.")
+        assert (result.status, result.stderr) == (0, "")
+        assert result.stdout.strip()
 
-    def test_a_conversation_in_a_pipe(self, ask):
-        told = ask("chat", "repl", "--max-tokens", "8", stdin="Say hello.\nAgain.\n")
-        assert (told.status, told.stderr) == (0, "")
-        assert len(told.stdout.strip().splitlines()) >= 2
+    def test_piped_repl_answers_each_line(self, run_recorded):
+        result = run_recorded("chat", "repl", "--max-tokens", "8", stdin="Say hello.\nAgain.\n")
+        assert (result.status, result.stderr) == (0, "")
+        assert len(result.stdout.strip().splitlines()) >= 2
 
-    def test_streamed_or_not_the_document_is_the_same(self, ask):
-        streamed, whole = (
-            json.loads(ask("chat", "send", "--json", *SHORT, form, "Say hello.").stdout)
-            for form in ("--stream", "--no-stream")
+    def test_streamed_and_unstreamed_documents_are_equal(self, run_recorded):
+        streamed, unstreamed = (
+            json.loads(
+                run_recorded("chat", "send", "--json", *SHORT, stream_flag, "Say hello.").stdout
+            )
+            for stream_flag in ("--stream", "--no-stream")
         )
-        for document in (streamed, whole):
+        for document in (streamed, unstreamed):
             assert document["object"] == "chat.completion"
             assert document["usage"]["completion_tokens"] == 8
             assert document["contextops"]["requested_model"] == MODEL
-        assert streamed["choices"][0]["message"] == whole["choices"][0]["message"]
+        assert streamed["choices"][0]["message"] == unstreamed["choices"][0]["message"]
 
-    def test_events_end_with_the_whole(self, ask):
-        told = ask("chat", "send", "--jsonl", *SHORT, "Say hello.")
-        *deltas, done = map(json.loads, told.stdout.splitlines())
-        assert told.status == 0
+    def test_json_lines_end_with_the_complete_answer(self, run_recorded):
+        result = run_recorded("chat", "send", "--jsonl", *SHORT, "Say hello.")
+        *deltas, done = map(json.loads, result.stdout.splitlines())
+        assert result.status == 0
         text = "".join(delta["content"] for delta in deltas)
         assert done["response"]["choices"][0]["message"]["content"] == text
 
-    def test_an_answer_fits_a_schema(self, ask, tmp_path):
+    def test_answer_matches_the_schema(self, run_recorded, tmp_path):
         schema = tmp_path / "schema.json"
         schema.write_text(json.dumps(TERSE))
-        told = ask("chat", "send", "-t", "0", "--schema", schema, "Give n as JSON.")
-        assert (told.status, told.stderr) == (0, "")
-        assert isinstance(json.loads(told.stdout)["n"], int)
+        result = run_recorded("chat", "send", "-t", "0", "--schema", schema, "Give n as JSON.")
+        assert (result.status, result.stderr) == (0, "")
+        assert isinstance(json.loads(result.stdout)["n"], int)
 
-    def test_what_does_not_fit_into_the_context_is_rejected(self, ask):
-        told = ask("chat", "send", stdin="many words " * 5000)
-        assert told.status == 22
-        assert "context size" in refused(told)
+    def test_prompt_larger_than_the_context_is_status_22(self, run_recorded):
+        result = run_recorded("chat", "send", stdin="many words " * 5000)
+        assert result.status == 22
+        assert "context size" in error_of(result)
 
-    def test_an_image_is_refused_in_a_line(self, ask, tmp_path):
+    def test_unsupported_image_is_status_50(self, run_recorded, tmp_path):
         image = tmp_path / "pixel.png"
-        image.write_bytes(PIXEL)
-        told = ask("chat", "send", "-i", image, "What is this?")
-        assert told.status == 50
-        assert "image input is not supported" in refused(told)
+        image.write_bytes(PNG_OF_ONE_PIXEL)
+        result = run_recorded("chat", "send", "-i", image, "What is this?")
+        assert result.status == 50
+        assert "image input is not supported" in error_of(result)
 
-    def test_an_unknown_model_in_a_request(self, ask):
-        told = ask("chat", "send", *SHORT, "-m", "smollm2-135m", "hi")
-        assert told.status == self.unknown_model
-        if told.status:
-            assert f"did you mean {MODEL}?" in refused(told)
+    def test_unknown_model_in_a_request_has_expected_status(self, run_recorded):
+        result = run_recorded("chat", "send", *SHORT, "-m", "smollm2-135m", "hi")
+        assert result.status == self.unknown_model
+        if result.status:
+            assert f"did you mean {MODEL}?" in error_of(result)
 
-    def test_no_model_in_a_request(self, ask):
-        told = ask("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_MODEL": None})
-        assert told.status == self.unnamed_model
-        if told.status:
-            assert f"no model chosen; the server offers {', '.join(self.models)}" in refused(told)
+    def test_missing_model_in_a_request_has_expected_status(self, run_recorded):
+        result = run_recorded("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_MODEL": None})
+        assert result.status == self.unnamed_model
+        if result.status:
+            assert f"no model chosen; the server offers {', '.join(self.models)}" in error_of(
+                result
+            )
 
-    def test_a_wrong_key_is_refused(self, ask):
-        told = ask("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_API_KEY": "sk-" + 32 * "0"})
-        assert told.status == 4
-        assert "check the key" in refused(told)
+    def test_wrong_key_is_status_4(self, run_recorded):
+        result = run_recorded(
+            "chat", "send", *SHORT, "hi", env={"CONTEXTOPS_API_KEY": "sk-" + 32 * "0"}
+        )
+        assert result.status == 4
+        assert "check the key" in error_of(result)
 
-    def test_no_key_is_refused(self, ask):
-        told = ask("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_API_KEY": None})
-        assert told.status == 4
-        assert refused(told)
+    def test_missing_key_is_status_4(self, run_recorded):
+        result = run_recorded("chat", "send", *SHORT, "hi", env={"CONTEXTOPS_API_KEY": None})
+        assert result.status == 4
+        assert error_of(result)
 
-    def test_the_whole_time_is_limited(self, ask):
-        told = ask("chat", "send", *ENDLESS, "--max-time", "2s", "Tell a long story.")
-        assert told.status == 28
-        assert told.stdout.strip()
+    def test_max_time_ends_a_long_answer_with_status_28(self, run_recorded):
+        result = run_recorded("chat", "send", *ENDLESS, "--max-time", "2s", "Tell a long story.")
+        assert result.status == 28
+        assert result.stdout.strip()
 
 
-class TestOpenWebUI(Core):
+class TestOpenWebUI(SharedTests):
     place = "Open WebUI"
     models = (MODEL, ARENA)
     unnamed_model = 3
@@ -151,120 +157,133 @@ class TestOpenWebUI(Core):
     def _exported(self, openwebui, export):
         export(openwebui.admin)
 
-    def test_the_doctor_finds_nothing(self, ask, openwebui):
-        told = ask("config", "check")
-        assert (told.status, told.stderr) == (0, "")
-        assert f"ok version {openwebui.version}" in told.stdout
+    def test_config_check_finds_no_problem(self, run_recorded, openwebui):
+        result = run_recorded("config", "check")
+        assert (result.status, result.stderr) == (0, "")
+        assert f"ok version {openwebui.version}" in result.stdout
 
-    def test_the_providers_are_asked_again(self, ask):
-        assert ask("models", "list", "--refresh").stdout.splitlines() == [MODEL, ARENA]
+    def test_refresh_lists_models_of_the_providers(self, run_recorded):
+        assert run_recorded("models", "list", "--refresh").stdout.splitlines() == [MODEL, ARENA]
 
-    def test_the_arena_answers_with_some_model(self, ask):
-        streamed, whole = (
-            json.loads(ask("chat", "send", "--json", *SHORT, "-m", ARENA, form, "hi").stdout)
-            for form in ("--stream", "--no-stream")
+    def test_arena_model_answers(self, run_recorded):
+        streamed, unstreamed = (
+            json.loads(
+                run_recorded(
+                    "chat", "send", "--json", *SHORT, "-m", ARENA, stream_flag, "hi"
+                ).stdout
+            )
+            for stream_flag in ("--stream", "--no-stream")
         )
-        for document in (streamed, whole):
+        for document in (streamed, unstreamed):
             assert document["contextops"]["requested_model"] == ARENA
             assert document["choices"][0]["message"]["content"]
 
-    def test_a_conversation_is_kept_and_continued(self, ask):
+    def test_session_is_saved_and_continued(self, run_recorded):
         for words in ("My name is Ada.", "What is my name?"):
-            assert ask("chat", "send", "--session", "talk", *SHORT, words).status == 0
-        assert ask("session", "list").stdout == "talk\n"
-        kept = json.loads(ask("session", "show", "--json", "talk").stdout)
-        said = [line["role"] for line in kept if "role" in line]
-        assert said == ["user", "assistant", "user", "assistant"]
-        assert ask("session", "rm", "talk").status == 0
+            assert run_recorded("chat", "send", "--session", "greeting", *SHORT, words).status == 0
+        assert run_recorded("session", "list").stdout == "greeting\n"
+        records = json.loads(run_recorded("session", "show", "--json", "greeting").stdout)
+        roles = [line["role"] for line in records if "role" in line]
+        assert roles == ["user", "assistant", "user", "assistant"]
+        assert run_recorded("session", "rm", "greeting").status == 0
 
-    def test_tools_are_offered_and_nothing_is_executed(self, ask, tmp_path):
+    def test_tools_are_sent_and_not_executed(self, run_recorded, tmp_path):
         tools = tmp_path / "tools.json"
         tools.write_text(json.dumps(TOOLS))
-        told = ask("chat", "send", *SHORT, "--tools", tools, "hi")
-        assert (told.status, told.stderr) == (0, "")
-        assert told.stdout.strip()
+        result = run_recorded("chat", "send", *SHORT, "--tools", tools, "hi")
+        assert (result.status, result.stderr) == (0, "")
+        assert result.stdout.strip()
 
-    def test_any_other_endpoint_is_called(self, ask, openwebui):
-        told = ask("api", "GET", "/api/version")
-        assert json.loads(told.stdout)["version"] == openwebui.version
-        entries = json.loads(ask("api", "GET", "models").stdout)["data"]
+    def test_api_command_calls_other_endpoints(self, run_recorded, openwebui):
+        result = run_recorded("api", "GET", "/api/version")
+        assert json.loads(result.stdout)["version"] == openwebui.version
+        entries = json.loads(run_recorded("api", "GET", "models").stdout)["data"]
         assert [entry["id"] for entry in entries] == [MODEL, ARENA]
 
-    def test_a_file_is_uploaded(self, ask, tmp_path):
+    def test_api_command_uploads_a_file(self, run_recorded, tmp_path):
         notes = tmp_path / "notes.txt"
         notes.write_text("The sky is blue.")
-        told = ask("api", "POST", "/api/v1/files/", "-F", f"file=@{notes}")
-        assert told.status == 0
-        assert json.loads(told.stdout)["filename"] == "notes.txt"
+        result = run_recorded("api", "POST", "/api/v1/files/", "-F", f"file=@{notes}")
+        assert result.status == 0
+        assert json.loads(result.stdout)["filename"] == "notes.txt"
 
-    def test_an_unknown_path_is_no_success(self, ask):
+    def test_unknown_path_is_status_8(self, run_recorded):
         for method in ("GET", "POST"):
-            told = ask("api", method, "nothing/there")
-            assert told.status == 8
-            assert "check" in refused(told)
+            result = run_recorded("api", method, "nothing/there")
+            assert result.status == 8
+            assert "check" in error_of(result)
 
-    def test_a_body_that_is_no_json_is_rejected(self, ask):
-        told = ask("api", "POST", "chat/completions", "-d", "{")
-        assert told.status == 22
-        assert "JSON decode error" in refused(told)
+    def test_invalid_json_body_is_status_22(self, run_recorded):
+        result = run_recorded("api", "POST", "chat/completions", "-d", "{")
+        assert result.status == 22
+        assert "JSON decode error" in error_of(result)
 
-    def test_a_wrong_key_lists_nothing(self, ask):
+    def test_wrong_key_is_status_4_for_models_and_config_check(self, run_recorded):
         wrong = {"CONTEXTOPS_API_KEY": "sk-" + 32 * "0"}
         for words in (("models", "list"), ("models", "check", MODEL), ("config", "check")):
-            told = ask(*words, env=wrong)
-            assert told.status == 4
-            assert "check the key" in told.stderr
+            result = run_recorded(*words, env=wrong)
+            assert result.status == 4
+            assert "check the key" in result.stderr
 
-    def test_without_access_there_is_nothing(self, ask, openwebui, export):
+    def test_user_without_access_gets_no_models(self, run_recorded, openwebui, export):
         export(openwebui.user)
-        listed = ask("models", "list")
+        listed = run_recorded("models", "list")
         assert (listed.status, listed.stdout) == (0, "")
         assert "private until an administrator grants access" in listed.stderr
-        checked = ask("models", "check", MODEL)
+        checked = run_recorded("models", "check", MODEL)
         assert checked.status == 5
         assert "the key is accepted" in checked.stderr
-        sent = ask("chat", "send", "hi")
-        assert sent.status == 5
-        assert "private" in refused(sent)
-        unnamed = ask("chat", "send", "hi", env={"CONTEXTOPS_MODEL": None})
+        chat_result = run_recorded("chat", "send", "hi")
+        assert chat_result.status == 5
+        assert "private" in error_of(chat_result)
+        unnamed = run_recorded("chat", "send", "hi", env={"CONTEXTOPS_MODEL": None})
         assert unnamed.status == 3
-        assert "private" in refused(unnamed)
+        assert "private" in error_of(unnamed)
 
-    def test_disabled_keys_name_who_can_enable_them(self, ask, openwebui):
+    def test_disabled_keys_are_status_4_with_the_setting(self, run_recorded, openwebui):
         openwebui.ready({"ENABLE_API_KEYS": "false"})
         for words in (("models", "list"), ("chat", "send", "hi"), ("config", "check")):
-            told = ask(*words)
-            assert told.status == 4
-            assert "ENABLE_API_KEYS" in told.stderr
+            result = run_recorded(*words)
+            assert result.status == 4
+            assert "ENABLE_API_KEYS" in result.stderr
 
-    def test_a_server_that_dies_in_mid_answer_keeps_what_came(self, ask, openwebui):
-        answer = ask.start("chat", "send", *ENDLESS, "--session", "story", "Tell a story.")
+    def test_killed_server_leaves_partial_answer_marked_incomplete(self, run_recorded, openwebui):
+        running = run_recorded.start(
+            "chat", "send", *ENDLESS, "--session", "story", "Tell a story."
+        )
         openwebui.kill()
-        told = answer.end()
-        assert told.status == 18
-        assert told.stdout.startswith(answer.begun)
-        assert only_line(told.stderr)
-        kept = json.loads(ask("session", "show", "--json", "story").stdout)[-1]
-        assert (kept["complete"], kept["content"]) == (False, told.stdout.removesuffix("\n"))
-        assert ask("models", "list", "--retries", "0").status == 7
+        result = running.end()
+        assert result.status == 18
+        assert result.stdout.startswith(running.first_output)
+        assert only_line(result.stderr)
+        records = json.loads(run_recorded("session", "show", "--json", "story").stdout)[-1]
+        assert (records["complete"], records["content"]) == (
+            False,
+            result.stdout.removesuffix("\n"),
+        )
+        assert run_recorded("models", "list", "--retries", "0").status == 7
 
         openwebui.start()
-        assert ask.start("models", "check", "--wait", "60s", MODEL).end().status == 0
-        assert ask("chat", "send", *SHORT, "--session", "story", "Say hello.").status == 0
+        assert run_recorded.start("models", "check", "--wait", "60s", MODEL).end().status == 0
+        assert run_recorded("chat", "send", *SHORT, "--session", "story", "Say hello.").status == 0
 
-    def test_a_provider_that_dies_in_mid_answer_is_no_end(self, ask, openwebui, provider):
-        # 0.12 says so in the stream; 0.6 ends it as if nothing had happened, and then answers null.
-        cut, gone = (18, 8) if openwebui.version.startswith("0.6.") else (50, 50)
-        answer = ask.start("chat", "send", *ENDLESS, "Tell a story.")
+    def test_killed_provider_makes_the_answer_incomplete(self, run_recorded, openwebui, provider):
+        # 0.12 reports the error in the stream; 0.6 ends the stream, and then answers null.
+        status_of_truncated, status_without_provider = (
+            (18, 8) if openwebui.version.startswith("0.6.") else (50, 50)
+        )
+        running = run_recorded.start("chat", "send", *ENDLESS, "Tell a story.")
         provider.kill()
-        told = answer.end()
-        assert told.status == cut
-        assert told.stdout.startswith(answer.begun)
-        assert only_line(told.stderr)
-        assert ask("chat", "send", "--retries", "0", "hi").status == gone
+        result = running.end()
+        assert result.status == status_of_truncated
+        assert result.stdout.startswith(running.first_output)
+        assert only_line(result.stderr)
+        assert (
+            run_recorded("chat", "send", "--retries", "0", "hi").status == status_without_provider
+        )
 
 
-class TestBelowApiV1(Core):
+class TestBelowApiV1(SharedTests):
     place = "Open WebUI, base URL ending in /api/v1"
     models = (MODEL, ARENA)
     unnamed_model = 3
@@ -274,9 +293,9 @@ class TestBelowApiV1(Core):
         export(openwebui.admin._replace(base_url=f"{openwebui.url}/api/v1"))
 
 
-class TestLlamaCpp(Core):
+class TestLlamaCpp(SharedTests):
     place = "llama.cpp, base URL ending in /v1"
-    # It answers with the model that it has, whatever the name.
+    # It answers with its only model, whatever name is requested.
     unknown_model = 0
 
     @pytest.fixture(autouse=True)

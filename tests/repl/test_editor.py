@@ -1,4 +1,4 @@
-"""The history of what was entered: its owner's, bounded, and shared by all that run at once."""
+"""The history of entries: private, bounded, and shared by processes that run at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contextops import files
 from contextops.repl.editor import FileHistory, LineEditor, _Completer
 from system_spy import patch_calls
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX files")
 
 
 @pytest.fixture
@@ -34,64 +34,64 @@ def history(path: Path, notes: list[str] | None = None) -> FileHistory:
 
 
 def entries(path: Path) -> list[str]:
-    """Give what the next one to run has, the latest first."""
+    """Return what the next process to run reads, the latest first."""
     return list(history(path).load_history_strings())
 
 
-def test_there_may_be_none(path):
+def test_missing_history_is_empty_and_not_created(path):
     assert entries(path) == []
     assert not path.exists()
 
 
-def test_what_was_entered_is_there_for_the_next(path):
-    ours, theirs = history(path), history(path)
-    ours.keep("one")
-    theirs.keep("two\nlines ü \x1b[0m \ud800")
-    ours.keep("three")
+def test_history_has_entries_of_all_processes(path):
+    first, second = history(path), history(path)
+    first.save("one")
+    second.save("two\nlines ü \x1b[0m \ud800")
+    first.save("three")
     assert entries(path) == ["three", "two\nlines ü \x1b[0m \ufffd", "one"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("entry", ["", " \n", " begins with a blank", "a secret", "x" * 70_000])
-def test_what_is_not_kept(path, entry):
-    history(path).keep(entry)
+def test_blank_secret_and_long_entries_are_not_saved(path, entry):
+    history(path).save(entry)
     assert not path.exists()
 
 
-def test_before_what_is_secret_is_known_nothing_is_kept(path):
-    knows = False
-    ours = FileHistory(
-        path, is_secret=lambda entry: "key" in entry, knows_secrets=lambda: knows, note=print
+def test_entries_are_saved_once_secrets_are_known(path):
+    is_known = False
+    pending = FileHistory(
+        path, is_secret=lambda entry: "key" in entry, knows_secrets=lambda: is_known, note=print
     )
-    ours.keep("my key is")
-    ours.keep("one")
+    pending.save("my key is")
+    pending.save("one")
     assert not path.exists()
-    knows = True
-    ours.keep_waiting()
+    is_known = True
+    pending.save_pending()
     assert entries(path) == ["one"]
 
 
-def test_nobody_is_waited_for(path):
+def test_save_does_not_wait_for_locked_history(path):
     notes: list[str] = []
     with files.locked(path):
         started = time.monotonic()
-        history(path, notes).keep("one")
+        history(path, notes).save("one")
         assert time.monotonic() - started < 2
     assert len(notes) == 1
 
 
-@posix
-def test_others_can_no_longer_read_it(path):
-    history(path).keep("one")
+@posix_only
+def test_history_readable_by_others_is_made_private(path):
+    history(path).save("one")
     path.chmod(0o644)
     assert entries(path) == ["one"]
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@posix
-def test_only_a_file_is_read(path, tmp_path):
-    """Of a device there is no end, and of a pipe no beginning."""
+@posix_only
+def test_pipe_or_device_is_not_read(path, tmp_path):
+    """A device has no end, and opening a pipe waits for a writer."""
     path.parent.mkdir()
     os.mkfifo(path)
     assert entries(path) == []
@@ -100,15 +100,15 @@ def test_only_a_file_is_read(path, tmp_path):
     assert entries(path) == []
 
 
-def test_what_a_server_calls_its_models_does_nothing_to_the_terminal():
+def test_control_characters_of_completion_are_shown_not_obeyed():
     evil = "m\u202egnp\x1b[2J\nx"
     completer = _Completer(lambda _: [(evil, 0, evil)])
-    (found,) = completer.get_completions(Document("/model "), CompleteEvent())
-    assert found.text == evil
-    assert (found.display_text, found.display_meta_text) == (r"m\u{202e}gnp^[[2J^Jx",) * 2
+    (completion,) = completer.get_completions(Document("/model "), CompleteEvent())
+    assert completion.text == evil
+    assert (completion.display_text, completion.display_meta_text) == (r"m\u{202e}gnp^[[2J^Jx",) * 2
 
 
-def test_the_prompt_does_nothing_to_the_terminal(path, monkeypatch):
+def test_control_characters_of_prompt_are_shown_not_obeyed(path, monkeypatch):
     seen = []
     monkeypatch.setattr(PromptSession, "prompt", lambda _, text, **__: seen.append(text) or "hi")
     editor = LineEditor(
@@ -124,8 +124,8 @@ def test_the_prompt_does_nothing_to_the_terminal(path, monkeypatch):
     assert seen == [[("", "\n"), ("bold", r"m\u{202e}gnp^Jx> ")]]
 
 
-def test_it_is_created_private(path, monkeypatch):
-    """There is no moment in which others could open it."""
+def test_history_is_created_private(path, monkeypatch):
+    """At no moment could other users open it."""
     modes = []
 
     def open_file(name, flags, mode=0o777):
@@ -135,41 +135,41 @@ def test_it_is_created_private(path, monkeypatch):
         return descriptor
 
     patch_calls(monkeypatch, open=open_file)
-    history(path).keep("one")
+    history(path).save("one")
     assert modes == [0o600]
 
 
-def test_lines_that_are_none_are_passed_over(path):
+def test_invalid_lines_are_skipped(path):
     path.parent.mkdir()
     path.write_bytes(b'"one"\nnot json\n{"a": 1}\n\n\xff\n"two"\n"torn')
     assert entries(path) == ["two", "one"]
-    history(path).keep("three")
+    history(path).save("three")
     assert entries(path)[:2] == ["three", "two"]
 
 
-def test_only_the_latest_are_read_and_a_long_file_is_cut(path):
+def test_latest_entries_are_read_and_long_file_is_truncated(path):
     path.parent.mkdir()
     path.write_text("".join(f"{json.dumps(f'{number} ' + 'x' * 900)}\n" for number in range(3000)))
-    found = entries(path)
-    assert len(found) == 1000
-    assert found[0].startswith("2999 ")
+    loaded = entries(path)
+    assert len(loaded) == 1000
+    assert loaded[0].startswith("2999 ")
     assert path.stat().st_size <= 1 << 20
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_no_more_are_remembered_than_are_read(path):
-    ours = history(path)
+def test_no_more_entries_are_remembered_than_are_read(path):
+    remembered = history(path)
     for number in range(1100):
-        ours.append_string(str(number))
-    assert len(ours.get_strings()) == 1000
+        remembered.append_string(str(number))
+    assert len(remembered.get_strings()) == 1000
     assert not path.exists()
 
 
-def test_what_cannot_be_kept_is_noted_once(path):
+def test_error_of_saving_is_noted_once(path):
     path.parent.write_text("a file, not a folder")
     notes: list[str] = []
-    ours = history(path, notes)
-    ours.keep("one")
-    ours.keep("two")
+    unwritable = history(path, notes)
+    unwritable.save("one")
+    unwritable.save("two")
     assert len(notes) == 1
-    assert "the history is not kept" in notes[0]
+    assert "cannot save the history" in notes[0]

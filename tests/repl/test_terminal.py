@@ -1,4 +1,4 @@
-"""``chat repl`` as a person has it: keys in, a screen out, and a terminal left as it was."""
+"""``chat repl`` at a terminal: keys in, a screen out, and a terminal left as it was."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX ter
 CTRL_C, CTRL_D, CTRL_R, CTRL_Z = "\x03", "\x04", "\x12", "\x1a"
 ALT_ENTER, UP = "\x1b\r", "\x1b[A"
 PROMPT = "default ctx-small>"
-BEGUN = "\x1b[?2004h"  # What is pasted will be told as such: once for each message.
+STARTED = "\x1b[?2004h"  # The editor turns bracketed paste on once for each message.
 READY = "\x1b[?25h"  # The cursor is shown: the prompt has been drawn.
 AT_ONCE = 2.0  # Half a second is promised; a loaded machine gets more.
 
 
 class Person:
-    """Somebody at the keyboard."""
+    """A person at the keyboard, who types and waits for texts on the screen."""
 
     def __init__(self, child):
         self.child = child
@@ -36,29 +36,29 @@ class Person:
         for text in texts:
             self.child.expect_exact(text)
 
-    def is_asked(self):
-        self.sees(BEGUN, PROMPT, READY)
+    def sees_prompt(self):
+        self.sees(STARTED, PROMPT, READY)
 
     def types(self, *keys):
         for key in keys:
             self.child.send(key)
 
-    def says(self, text, answer):
-        """Say something and see what comes, up to the next prompt."""
+    def enters(self, text, answer):
+        """Type a text and Enter, and wait for an answer and the next prompt."""
         self.types(text, "\r")
         self.sees(answer)
-        self.is_asked()
+        self.sees_prompt()
 
-    def is_heard_at_once(self, key, answer):
+    def sees_at_once(self, key, answer):
         started = time.monotonic()
         self.types(key)
         self.sees(answer)
         assert time.monotonic() - started < AT_ONCE
 
-    def ends(self, *, status=None, death=None):
+    def sees_end(self, *, status=None, signum=None):
         self.child.expect(pexpect.EOF)
         self.child.close()
-        assert (self.child.exitstatus, self.child.signalstatus) == (status, death)
+        assert (self.child.exitstatus, self.child.signalstatus) == (status, signum)
 
 
 @pytest.fixture
@@ -79,51 +79,52 @@ def server(serve, exported):
 
 
 @pytest.fixture
-def sit_down(terminal):
-    def sit_down(*argv, **settings):
+def start(terminal):
+    def start(*argv, **settings):
         person = Person(terminal("chat", "repl", *argv, **settings))
-        person.is_asked()
+        person.sees_prompt()
         return person
 
-    return sit_down
+    return start
 
 
-def said(server):
+def last_message(server):
     return server.requests[-1].json()["messages"][-1]["content"]
 
 
-def test_a_conversation_from_the_first_word_to_the_last(sit_down, server, home, tmp_path):
-    """The session on record: each thing that a person can do, in one sitting."""
+def test_every_action_of_a_person_in_one_conversation(start, server, home, tmp_path):
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nprintf ", edited" >> "$1"\n')
     editor.chmod(0o700)
-    person = sit_down(env={"EDITOR": str(editor)})
-    with (tmp_path / "recording").open("w") as record:
-        person.child.logfile_read = record
-        writes(person, server)
-        commands(person, server, tmp_path)
-        interrupts(person)
-        keeps_and_leaves(person)
-    # No question that a terminal's late answer would put into the next program's input.
+    person = start(env={"EDITOR": str(editor)})
+    with (tmp_path / "recording").open("w") as recording:
+        person.child.logfile_read = recording
+        write_messages(person, server)
+        run_commands(person, server, tmp_path)
+        interrupt(person)
+        save_and_leave(person)
+    # The editor does not ask for the cursor's position: a late answer would be the next
+    # program's input.
     assert "\x1b[6n" not in (tmp_path / "recording").read_text()
-    kept = (home / ".local/state/contextops/kept.jsonl").read_text().splitlines()
-    parts = [line["content"] for line in map(json.loads, kept) if line.get("complete") is False]
+    lines = (home / ".local/state/contextops/saved.jsonl").read_text().splitlines()
+    records = map(json.loads, lines)
+    parts = [record["content"] for record in records if record.get("complete") is False]
     assert parts[0] == ""
     assert "You said: ".startswith(parts[1] or "nothing")
 
 
-def writes(person, server):
-    person.says("**bold** \x1b[200~# title\nb\x1b[201~", "You said: \x1b[1mbold")
-    assert said(server) == "**bold** # title\nb"
+def write_messages(person, server):
+    person.enters("**bold** \x1b[200~# title\nb\x1b[201~", "You said: \x1b[1mbold")
+    assert last_message(server) == "**bold** # title\nb"
     person.types("one\\\rtwo", ALT_ENTER, "three")
-    person.says("", "You said: one")
-    assert said(server) == "one\ntwo\nthree"
+    person.enters("", "You said: one")
+    assert last_message(server) == "one\ntwo\nthree"
     person.types("\x1b[200~/usr/bin is\r\npasted\x1b[201~")
-    person.says("", "is no command: nothing was sent")
-    person.says("//usr/bin", "You said: /usr/bin")
+    person.enters("", "unknown command /usr/bin: nothing was sent")
+    person.enters("//usr/bin", "You said: /usr/bin")
 
 
-def commands(person, server, folder):
+def run_commands(person, server, folder):
     (folder / "notes.txt").write_text("remember")
     person.types("/model ctx-l")
     person.sees("ctx-l")
@@ -131,66 +132,66 @@ def commands(person, server, folder):
     person.sees("arge")
     person.types("\r")
     person.sees("model: ctx-large", "default ctx-large>", READY)
-    person.says("/model ctx-small", "model: ctx-small")
-    person.says("/modl", "did you mean /model?")
-    person.says("/help", "/undo")
-    person.says("/models larg", "ctx-large\r\n")
-    person.says("/tokens", "total 18 tokens")
-    person.says("/param seed=7", "seed = 7")
-    person.says("/system Be kind.", "system: Be kind.")
+    person.enters("/model ctx-small", "model: ctx-small")
+    person.enters("/modl", "did you mean /model?")
+    person.enters("/help", "/undo")
+    person.enters("/models larg", "ctx-large\r\n")
+    person.enters("/tokens", "total 18 tokens")
+    person.enters("/param seed=7", "seed = 7")
+    person.enters("/system Be kind.", "system: Be kind.")
     person.types(f"/file {folder}/no")
     person.sees("/no")
     person.types("\t")
     person.sees("tes.txt")
     person.types("\r")
     person.sees(f"{PROMPT[:-1]} +1>")
-    person.says("what is it?", "You said: what is it?")
-    assert "remember" in said(server)
-    person.says("/edit", "edited")
-    assert said(server).endswith("</document>, edited")
+    person.enters("what is it?", "You said: what is it?")
+    assert "remember" in last_message(server)
+    person.enters("/edit", "edited")
+    assert last_message(server).endswith("</document>, edited")
 
 
-def interrupts(person):
-    # Before the editor has let go of the terminal.
-    person.is_heard_at_once(f"!slow=9 wait\r{CTRL_C}", "(Ctrl-D or /exit leaves)")
-    person.is_asked()
+def interrupt(person):
+    # Ctrl-C arrives while the terminal is still in raw mode.
+    person.sees_at_once(f"!slow=9 wait\r{CTRL_C}", "(Ctrl-D or /exit leaves)")
+    person.sees_prompt()
     person.types("!slow=9 wait\r")
     person.sees("⠋")
-    person.is_heard_at_once(CTRL_C, "(interrupted; /retry asks again)")
-    person.is_asked()
+    person.sees_at_once(CTRL_C, "(interrupted; /retry asks again)")
+    person.sees_prompt()
     person.types("!drip=0.2 some words that come slowly\n\nand more\r")
     time.sleep(0.5)
-    person.is_heard_at_once(CTRL_C, "(interrupted")
-    person.is_asked()
-    person.says("!429", "/retry asks again")
-    person.says("/undo", "taken back")
+    person.sees_at_once(CTRL_C, "(interrupted")
+    person.sees_prompt()
+    person.enters("!429", "/retry asks again")
+    person.enters("/undo", "already undone")
 
 
-def keeps_and_leaves(person):
+def save_and_leave(person):
     person.child.setwinsize(24, 30)
-    person.says("wide " * 10, "You said: wide wide wide wide")
-    person.says("/retry", "You said: wide wide wide wide")
-    person.says("/save kept", "kept.jsonl")
-    person.says("and kept", "You said: and kept")
-    person.says("/clear", "a new conversation")
-    person.says("/session", "none; keep this one")
-    person.says("/load kept", "> and kept")
+    person.enters("wide " * 10, "You said: wide wide wide wide")
+    person.enters("/retry", "You said: wide wide wide wide")
+    person.enters("/save saved", "saved.jsonl")
+    person.enters("and saved", "You said: and saved")
+    person.enters("/clear", "started a new conversation")
+    person.enters("/session", "none; save this one")
+    person.enters("/load saved", "> and saved")
     person.types("typed and dropped", CTRL_C)
-    person.is_asked()
-    person.is_heard_at_once(CTRL_C, "(Ctrl-D or /exit leaves)")
-    person.is_asked()
+    person.sees_prompt()
+    person.sees_at_once(CTRL_C, "(Ctrl-D or /exit leaves)")
+    person.sees_prompt()
     person.types(CTRL_D)
-    person.ends(status=0)
+    person.sees_end(status=0)
 
 
-def test_history_and_session_last(sit_down, terminal, server, home):
+def test_history_and_session_are_there_for_next_run(start, terminal, server, home):
     history = home / ".local/state/contextops/history"
-    person = sit_down("--session", "s")
-    person.says("the first", "You said: the first")
+    person = start("--session", "s")
+    person.enters("the first", "You said: the first")
     assert history.stat().st_mode & 0o777 == 0o600
-    person.says(f"a secret {KEY}", "You said: a secret")
-    person.says(" begins with a blank", "You said:  begins")
-    person.says("in two\\\rlines", "You said: in two")
+    person.enters(f"a secret {KEY}", "You said: a secret")
+    person.enters(" begins with a blank", "You said:  begins")
+    person.enters("in two\\\rlines", "You said: in two")
     assert [json.loads(line) for line in history.read_text().splitlines()] == [
         "the first",
         "in two\nlines",
@@ -201,46 +202,45 @@ def test_history_and_session_last(sit_down, terminal, server, home):
     person.sees(
         "(4 turns; the last 2:)", "You said:  begins", "> in two", "> lines", "You said: in"
     )
-    person.is_asked()
+    person.sees_prompt()
     person.types(UP)
     person.sees("lines")
     person.types(CTRL_C)
-    person.is_asked()
+    person.sees_prompt()
     person.types(CTRL_R, "the f")
     person.sees("irst")
     person.types("\r")
-    person.says("", "You said: the first")
+    person.enters("", "You said: the first")
     assert len(server.requests[-1].json()["messages"]) == 9
     person.types("/exit\r")
-    person.ends(status=0)
+    person.sees_end(status=0)
 
 
-def test_a_terminal_that_is_gone_leaves_the_session(sit_down, run, serve, exported):
+def test_incomplete_answer_is_saved_when_terminal_closes(start, run, serve, exported):
     server = exported(serve(lambda _: stream(chunk("part "), HOLD)))
-    person = sit_down("--session", "s")
+    person = start("--session", "s")
     person.types("one\r")
     assert server.request_received.wait(10)
     time.sleep(0.2)
     person.child.kill(signal.SIGHUP)
-    person.ends(death=signal.SIGHUP)
+    person.sees_end(signum=signal.SIGHUP)
     assert "part" in run("session", "show", "s").stdout
 
 
-def test_a_death_at_the_prompt_leaves_the_terminal_as_it_was(terminal, server):
-    """No shell is there that would mend it."""
+def test_signal_at_prompt_restores_terminal(terminal, server):
+    """No shell is there to restore it."""
     person = Person(terminal("chat", "repl"))
     before = termios.tcgetattr(person.child.child_fd)
-    person.is_asked()
+    person.sees_prompt()
     assert termios.tcgetattr(person.child.child_fd) != before
     person.child.kill(signal.SIGTERM)
     person.child.expect(pexpect.EOF)
     assert termios.tcgetattr(person.child.child_fd) == before
     assert person.child.before.count("\x1b[?2004l") == 1
-    person.ends(death=signal.SIGTERM)
+    person.sees_end(signum=signal.SIGTERM)
 
 
-def test_a_shell_gets_its_terminal_back(server, home, tmp_path):
-    """Suspended and gone on with, then dead of a signal at the prompt."""
+def test_suspended_and_killed_repl_restores_terminal_for_shell(server, home, tmp_path):
     shell = pexpect.spawn(
         *("bash", ["--norc", "--noprofile", "-i"]),
         env={**os.environ, "PS1": "shell% "},
@@ -251,45 +251,45 @@ def test_a_shell_gets_its_terminal_back(server, home, tmp_path):
     shell.delaybeforesend = None
     person = Person(shell)
 
-    def does(line, *seen):
+    def runs(line, *texts):
         person.sees("shell% ")
         person.types(line, "\r")
-        person.sees(*seen)
+        person.sees(*texts)
 
     def settings(name):
-        does(f"stty -a > {tmp_path}/{name}")
+        runs(f"stty -a > {tmp_path}/{name}")
         return tmp_path / name
 
     before = settings("before")
-    does(f"{sys.executable} -m contextops chat repl --session s", PROMPT, READY)
+    runs(f"{sys.executable} -m contextops chat repl --session s", PROMPT, READY)
     person.types("typed")
     person.sees("typed")
     person.types(CTRL_Z)
     person.sees("Stopped")
     suspended = settings("suspended")
-    does("fg", PROMPT, "typed", READY)
-    person.says(" more", "You said: typed more")
+    runs("fg", PROMPT, "typed", READY)
+    person.enters(" more", "You said: typed more")
     person.types("!drip=0.3 one two three\r")
     time.sleep(0.4)
     person.types(CTRL_Z)
     person.sees("Stopped")
-    does("fg", "You said: !drip=0.3 one two three", PROMPT, READY)
+    runs("fg", "You said: !drip=0.3 one two three", PROMPT, READY)
     children = f"/proc/{shell.pid}/task/{shell.pid}/children"
     os.kill(int(Path(children).read_text().split()[0]), signal.SIGHUP)
     person.sees("Hangup")
     after = settings("after")
-    does("exit")
+    runs("exit")
     shell.expect(pexpect.EOF)
     shell.close()
     assert before.read_text() == suspended.read_text() == after.read_text()
-    kept = (home / ".local/state/contextops/s.jsonl").read_text()
-    assert kept.count('"complete":true') == 2
+    saved = (home / ".local/state/contextops/s.jsonl").read_text()
+    assert saved.count('"complete":true') == 2
 
 
-def test_a_terminal_that_cannot_be_drawn_on_is_asked_for_lines(terminal, server, monkeypatch):
+def test_dumb_terminal_reads_plain_lines(terminal, server, monkeypatch):
     monkeypatch.delenv("CONTEXTOPS_MODEL")
     person = Person(terminal("chat", "repl", env={"TERM": "dumb"}))
-    # Who has not chosen a model still can.
+    # The model can still be chosen.
     person.sees("no model chosen; the server offers ctx-small, ctx-large", "default (no model)> ")
     person.types("/model ctx-small\r")
     person.sees("model: ctx-small", f"{PROMPT} ")
@@ -297,27 +297,26 @@ def test_a_terminal_that_cannot_be_drawn_on_is_asked_for_lines(terminal, server,
     person.sees("You said: one\r\ntwo", f"{PROMPT} ")
     person.types("!slow=9 x\r")
     time.sleep(0.3)
-    person.is_heard_at_once(CTRL_C, "(interrupted; /retry asks again)")
+    person.sees_at_once(CTRL_C, "(interrupted; /retry asks again)")
     person.sees(f"{PROMPT} ")
-    person.is_heard_at_once(CTRL_C, "(Ctrl-D or /exit leaves)")
+    person.sees_at_once(CTRL_C, "(Ctrl-D or /exit leaves)")
     person.sees(f"{PROMPT} ")
     person.types(CTRL_D)
-    person.ends(status=0)
+    person.sees_end(status=0)
 
 
-def test_answers_for_a_program_have_the_prompt_elsewhere(server, tmp_path):
-    """What a person types goes on, what comes of it goes into a file."""
+def test_redirected_stdout_has_answers_and_terminal_has_prompt(server, tmp_path):
     shell = f"{sys.executable} -m contextops chat repl --color never > {tmp_path}/answers"
     person = Person(
         pexpect.spawn("sh", ["-c", shell], env=dict(os.environ), encoding="utf-8", timeout=10)
     )
-    person.is_asked()
+    person.sees_prompt()
     person.types("**one**\r")
-    person.is_asked()
+    person.sees_prompt()
     person.types("/tokens\r")
     person.sees("total 18")
     assert "\x1b[38" not in person.child.before
-    person.is_asked()
+    person.sees_prompt()
     person.types(CTRL_D)
-    person.ends(status=0)
+    person.sees_end(status=0)
     assert (tmp_path / "answers").read_bytes() == b"You said: **one**\n"

@@ -25,7 +25,7 @@ SUMMARIES = {
 
 SUMMARIES_OF_CHAT = {
     "send": "Send one prompt and print the answer as it comes.",
-    "repl": "Have a conversation.",
+    "repl": "Start a conversation.",
 }
 
 

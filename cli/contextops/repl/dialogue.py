@@ -1,6 +1,6 @@
-"""A conversation that is going on: what the next message is made of, and one turn of it.
+"""The state of a conversation: what the next message is made of, and one turn of it.
 
-Knows neither HTTP nor the command line: it is given a function from messages to pieces.
+It knows neither HTTP nor the command line: a function turns messages into the pieces of an answer.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from contextops.config import Template
 from contextops.errors import ConfigError, ContextopsError
 from contextops.output import Printer
 
-Ask = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
-"""Put messages to a model with parameters; the pieces of the answer come, ``Done`` last."""
+AskModel = Callable[[Sequence[Message], str, Mapping[str, Any]], Iterator[Piece]]
+"""A function from messages, a model and parameters to the pieces of the answer, ``Done`` last."""
 
-
-_LINE = 60
-"""Characters of a message that tell which it is."""
-_PART_WAIT = 0.3
-"""Seconds in which a part is kept that was broken off: Ctrl-C is to be heard within half a one."""
+_MAX_EXCERPT = 60
+"""Characters of a message that identify it."""
+_SHOWN_TURNS = 2
+"""Turns of a session that are shown when it is continued."""
+_PARTIAL_LOCK_TIMEOUT = 0.3
+"""Seconds in which an interrupted answer is saved: Ctrl-C must take effect within half a second."""
 
 
 class TemplateRequest(NamedTuple):
-    """A template that the next message fills, and what it asks with for that message alone."""
+    """A template that the next message fills, and what it sets for that message alone."""
 
     template: Template
     variables: Mapping[str, str]
@@ -44,20 +45,20 @@ class TemplateRequest(NamedTuple):
     params: Mapping[str, Any]
 
     @property
-    def is_whole(self) -> bool:
-        """Tell whether it says something without any more words."""
+    def is_complete(self) -> bool:
+        """Whether it can be sent without any more text."""
         return bool(self.template.prompt.strip()) and not self.template.takes_input
 
 
 class Question(NamedTuple):
-    """What is asked in one turn; it can be asked again."""
+    """What one turn asks; it can be asked again."""
 
     content: Content
-    form: TemplateRequest | None = None
+    template: TemplateRequest | None = None
 
 
-class Added(NamedTuple):
-    """A file or an image that goes with the next message."""
+class Attachment(NamedTuple):
+    """A file or an image that is sent with the next message."""
 
     name: str
     text: str = ""
@@ -65,154 +66,163 @@ class Added(NamedTuple):
 
 
 class Dialogue:
-    """Hold the conversation, the model and the parameters in force, and what is said next.
+    """A conversation, the model and parameters in use, and what the next message is made of.
 
-    ``deliver`` shows an answer with ``printer`` and gives the whole of it.
+    ``render`` shows an answer with ``printer`` and returns the response.
     """
 
     def __init__(
         self,
-        ask: Ask,
+        ask_model: AskModel,
         conversation: Conversation,
         *,
         model: str | None,
         params: Mapping[str, Any],
         printer: Printer,
-        deliver: Renderer,
-        tells_cost: bool = False,
+        render: Renderer,
+        shows_usage: bool = False,
     ) -> None:
         self.conversation = conversation
         self.model = model
         self.params = dict(params)
         self.printer = printer
-        self.added: list[Added] = []
-        self.form: TemplateRequest | None = None
-        self.last: Question | None = None
-        """What was asked last, whatever became of it."""
+        self.attachments: list[Attachment] = []
+        self.template: TemplateRequest | None = None
+        self.last_question: Question | None = None
+        """The question that was asked last, answered or not."""
         self.is_answered = True
-        """Whether the answer to that is a part of the conversation."""
-        self.failure: ContextopsError | None = None
-        """What broke the last answer off, if anything did but its reader."""
-        self.tells_cost = tells_cost
-        """Whether what it cost is told after each answer."""
+        """Whether the answer to it is part of the conversation."""
+        self.error: ContextopsError | None = None
+        """The error that ended the last answer that was not completed."""
+        self.shows_usage = shows_usage
+        """Whether token counts are printed after each answer."""
         self.responses: list[Mapping[str, Any]] = []
-        """About each answer, what it cost."""
-        self._ask = ask
-        self._deliver = deliver
+        """The ``usage`` and ``contextops`` objects of each answer."""
+        self._ask_model = ask_model
+        self._render = render
 
-    def say(self, words: str, parts: Sequence[Message] = ()) -> None:
-        """Send a message: the words and parts that are none, and what was added to it before."""
-        texts = [text for text in (words, *(added.text for added in self.added)) if text.strip()]
-        text = "\n\n".join(texts)
-        images = [*parts, *(added.image for added in self.added if added.image)]
-        if self.form is not None:
-            text = self.form.template.fill(self.form.variables, text)
-        question = Question(user_content(text, images), self.form)
-        self.added, self.form = [], None
-        self.put(question)
+    def send(self, text: str, parts: Sequence[Message] = ()) -> None:
+        """Send a message: text, parts that are not text, and the attachments."""
+        texts = [text, *(attachment.text for attachment in self.attachments)]
+        text = "\n\n".join(each for each in texts if each.strip())
+        images = [*parts, *(each.image for each in self.attachments if each.image)]
+        if self.template is not None:
+            text = self.template.template.fill(self.template.variables, text)
+        question = Question(user_content(text, images), self.template)
+        self.attachments, self.template = [], None
+        self.ask(question)
 
-    def put(self, question: Question) -> None:
-        """Ask a question; what broke its answer off is raised, and the turn is no part of the talk.
+    def ask(self, question: Question) -> None:
+        """Ask a question and show the answer.
 
-        Raises ``ConfigError`` where no model is chosen.
+        Raises:
+            ConfigError: no model is chosen.
+            ContextopsError: the answer is not complete; it is not part of the conversation.
         """
-        self.last, self.is_answered = question, False
+        self.last_question, self.is_answered = question, False
         self.conversation.ask(question.content)
         try:
-            response = self._answer_to(question)
-        except ContextopsError as failure:
-            self.failure = failure
+            response = self._answer(question)
+        except ContextopsError as error:
+            self.error = error
             raise
         finally:
-            # An answer that is whole is a part of it even where it could not be kept.
+            # A complete answer is part of the conversation even if it could not be saved.
             self.is_answered = self.conversation.is_answered
-        # Not the answer itself: the conversation has that.
-        about = {name: response.get(name) for name in ("usage", "contextops")}
-        self.responses.append(about)
-        self._tell_calls(response)
-        if self.tells_cost:
-            self.printer.usage(usage_line(about))
-
-    def _tell_calls(self, response: Mapping[str, Any]) -> None:
+        # Without the answer itself, which the conversation holds.
+        summary = {name: response.get(name) for name in ("usage", "contextops")}
+        self.responses.append(summary)
         called = called_names(dict(response))
         if called:
-            why = "nothing here can answer that, and the turn is no part of the conversation"
+            why = "tool calls cannot be answered here, and the turn is not part of the conversation"
             self.printer.note(f"the model called {called}: {why}; /retry asks again")
+        if self.shows_usage:
+            self.printer.usage(usage_line(summary))
 
-    def _answer_to(self, question: Question) -> Mapping[str, Any]:
-        form = question.form
-        model = (form and form.model) or self.model
+    def _answer(self, question: Question) -> Mapping[str, Any]:
+        model, params, messages = self.model, self.params, self.conversation.messages()
+        template = question.template
+        if template is not None:
+            model = template.model or model
+            params = {**params, **template.params}
+            if template.system is not None:
+                system = {"role": "system", "content": template.system}
+                messages = [system, *(each for each in messages if each["role"] != "system")]
         if model is None:
             raise ConfigError("no model chosen", "", "choose with /model ID")
-        params = {**self.params, **(form.params if form else {})}
-        answer = self._ask(self._messages(form), model, params)
-        with (
-            self.printer.waiting(),
-            closing(
-                self.conversation.recorded(
-                    answer, model, when_whole=self.printer.end_answer, part_wait=_PART_WAIT
-                )
-            ) as pieces,
-        ):
-            return self._deliver(pieces, self.printer)
-
-    def _messages(self, form: TemplateRequest | None) -> list[Message]:
-        messages = self.conversation.messages()
-        if form is None or form.system is None:
-            return messages
-        others = [said for said in messages if said["role"] != "system"]
-        return [{"role": "system", "content": form.system}, *others]
+        pieces = self.conversation.recorded(
+            self._ask_model(messages, model, params),
+            model,
+            when_whole=self.printer.end_answer,
+            part_wait=_PARTIAL_LOCK_TIMEOUT,
+        )
+        with self.printer.waiting(), closing(pieces):
+            return self._render(pieces, self.printer)
 
     def retry(self) -> bool:
-        """Ask the last question again, in the place of its answer; tell whether there was one."""
+        """Ask the last question again, replacing its answer; return whether there was one."""
         if self.is_answered:
-            asked = self.conversation.undo()
-            if asked is None:
+            content = self.conversation.undo()
+            if content is None:
                 return False
-            self.last = self.last if self.last and self.last.content == asked else Question(asked)
-        if self.last is None:
+            if self.last_question is None or self.last_question.content != content:
+                self.last_question = Question(content)
+        if self.last_question is None:
             return False
-        self.put(self.last)
+        self.ask(self.last_question)
         return True
 
     def undo(self) -> str:
-        """Take back what was added to the next message, else the last turn; say which it was."""
-        if self.added or self.form:
-            self.added, self.form = [], None
-            return "taken back: what was added to the next message"
-        self.last = None
+        """Remove the attachments and the template, or else the last turn; describe the result."""
+        if self.attachments or self.template:
+            self.attachments, self.template = [], None
+            return "undone: attachments and template of the next message"
+        self.last_question = None
         if not self.is_answered:
             self.is_answered = True
-            return "the last turn was taken back when it broke off"
-        asked = self.conversation.undo()
-        if asked is None:
-            return "there is no turn to take back"
-        return f"taken back: {first_words(message_text({'content': asked}))}"
+            return "the last turn was not completed and is already undone"
+        content = self.conversation.undo()
+        if content is None:
+            return "there is no turn to undo"
+        return f"undone: {shorten(message_text({'content': content}))}"
 
-    def words_of_last(self) -> tuple[str, list[Message]]:
-        """Give the words of what was asked last, and the parts of it that have none."""
-        return split_content(self.last.content) if self.last else ("", [])
+    def last_question_parts(self) -> tuple[str, list[Message]]:
+        """Return the text of the last question and its parts that are not text."""
+        return split_content(self.last_question.content) if self.last_question else ("", [])
 
-    def leave(self) -> None:
-        """Keep what could not be kept when it was said; raises the ``ContextopsError`` of that."""
+    def save_pending(self) -> None:
+        """Save what could not be saved before; raises the ``ContextopsError`` of another try."""
         if self.conversation.has_unkept_turn:
             self.conversation.keep()
 
-    def take_up(self, conversation: Conversation) -> None:
-        """Go on with another conversation; raises as ``leave`` does, once that is done."""
+    def switch_to(self, conversation: Conversation) -> None:
+        """Continue another conversation; an error of ``save_pending`` is raised after that."""
         try:
-            self.leave()
+            self.save_pending()
         finally:
-            self._begin(conversation)
+            self.conversation = conversation
+            self.attachments, self.template = [], None
+            self.last_question, self.is_answered = None, True
+            self.responses = []
 
-    def _begin(self, conversation: Conversation) -> None:
-        self.conversation = conversation
-        self.added, self.form = [], None
-        self.last, self.is_answered = None, True
-        self.responses = []
+    def show_last_turns(self) -> None:
+        """Show how a continued conversation ended: on a terminal's stdout, else on stderr."""
+        printer, turns = self.printer, self.conversation.turns()
+        if len(turns) > _SHOWN_TURNS:
+            printer.info([f"({len(turns)} turns; the last {_SHOWN_TURNS}:)"])
+        for message in (message for turn in turns[-_SHOWN_TURNS:] for message in turn):
+            text = message_text(message)
+            if message["role"] == "user":
+                printer.info([f"> {line}" for line in text.splitlines()])
+            elif message["role"] == "assistant" and not printer.is_for_person:
+                printer.info(text.splitlines())
+            elif message["role"] == "assistant":
+                writer = printer.answer_writer()
+                writer.write(text)
+                writer.end()
 
 
-def first_words(text: str) -> str:
-    """Cut a text to what tells on one line which it is."""
+def shorten(text: str) -> str:
+    """Return a text on one line, cut to the characters that identify it."""
     line = " ".join(text.split())
-    return line if len(line) <= _LINE else f"{line[:_LINE]}…"
+    return line if len(line) <= _MAX_EXCERPT else f"{line[:_MAX_EXCERPT]}…"

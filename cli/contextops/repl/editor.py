@@ -1,4 +1,4 @@
-"""Let a person write messages at a terminal: the only module that loads prompt_toolkit."""
+"""A line editor for messages, and its history: the only module that loads prompt_toolkit."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ from contextops import files, strict_json
 from contextops.errors import ContextopsError, SignalInterrupt
 from contextops.output import sanitize_exact
 
-_MOST_ENTRIES = 1000
-_MOST_BYTES = 1 << 20
-"""Of a file of history; twice as many are cut to this."""
-_LONGEST_ENTRY = 1 << 16
-_WAIT = 0.2
-"""Seconds for which Enter may wait for another process that has the history open."""
-_OTHERS = 0o077
-_CONTINUED = "\\"
+_MAX_ENTRIES = 1000
+_MAX_BYTES = 1 << 20
+"""Size of the history file; a file of twice this size is cut to it."""
+_MAX_ENTRY_BYTES = 1 << 16
+_LOCK_TIMEOUT = 0.2
+"""Seconds for which Enter may wait for another process that has locked the history."""
+_GROUP_AND_OTHERS = 0o077
+_CONTINUATION = "\\"
 
 Complete = Callable[[str], Iterable[tuple[str, int, str]]]
-"""From the text before the cursor to texts, how many characters each replaces, and about each."""
+"""A function from the text before the cursor to completions.
+
+Each is a text, the number of characters that it replaces, and a note about it.
+"""
 
 
 class LineEditor:
-    """Read messages of one or many lines; Enter sends them.
+    """A reader of messages of one or more lines, which Enter sends.
 
-    ``history`` is the file that keeps what was entered, but for what begins with a blank and what
-    is a secret; nothing is kept before ``knows_secrets`` says that all of them are known.
-    ``screen`` is the terminal, with ``colors`` or without. ``note`` is told what could not be kept.
+    ``screen`` is the terminal, used with or without ``colors``. Entries are saved in the file
+    ``history``, except those that begin with a space or for which ``is_secret`` is true; none is
+    saved before ``knows_secrets`` is true. ``note`` prints why the history could not be saved.
     """
 
     is_person = True
@@ -63,16 +66,16 @@ class LineEditor:
         self._history = FileHistory(
             history, is_secret=is_secret, knows_secrets=knows_secrets, note=note
         )
-        self._death: signal.Signals | None = None
+        self._received: signal.Signals | None = None
         output = create_output(stdout=screen)
-        # To ask the terminal where its cursor is makes those that do not know wait, and its
-        # answer, late, is left to the shell as if it had been typed.
+        # Asking for the cursor's position delays terminals that do not support the request, and
+        # a late answer would reach the shell as if it had been typed.
         output.enable_cpr = False  # type: ignore[attr-defined]
         self._session: PromptSession[str] = PromptSession(
             history=self._history,
             completer=_Completer(complete),
-            complete_while_typing=_writes_command,
-            key_bindings=_keys(),
+            complete_while_typing=_is_typing_command,
+            key_bindings=_key_bindings(),
             multiline=True,
             prompt_continuation=_continuation,
             enable_suspend=True,
@@ -84,25 +87,29 @@ class LineEditor:
         )
 
     def read(self, prompt: str) -> str:
-        """Return what is entered next.
+        """Return the next entry.
 
-        Raises ``EOFError``, ``KeyboardInterrupt`` or ``SignalInterrupt``.
+        Raises:
+            EOFError: Ctrl-D was typed, or the terminal is gone.
+            KeyboardInterrupt: Ctrl-C was typed on an empty line, or right after Enter.
+            SignalInterrupt: SIGHUP or SIGTERM arrived.
         """
-        self._history.keep_waiting()
-        entered = None
-        while entered is None:
-            with self._dying_outside(), suppress(_DiscardedError):
-                entered = self._entered(prompt)
-        self._history.keep(entered)
-        if self._is_taken_back():
+        self._history.save_pending()
+        entry = None
+        while entry is None:
+            with self._deferring_signals(), suppress(_DiscardedError):
+                entry = self._edit(prompt)
+        self._history.save(entry)
+        if self._ctrl_c_followed():
             raise KeyboardInterrupt
-        # So the library hands on bytes that are no UTF-8.
-        return strict_json.without_surrogates(entered)
+        # The library represents bytes that are not UTF-8 as surrogates.
+        return strict_json.without_surrogates(entry)
 
-    def _is_taken_back(self) -> bool:
-        """Tell whether Ctrl-C followed Enter at once: as a key, the terminal being still ours.
+    def _ctrl_c_followed(self) -> bool:
+        """Return whether Ctrl-C was typed right after Enter.
 
-        What else was typed since is left for the next message.
+        The terminal is still in raw mode then, so that it arrives as a key and not as a signal.
+        Other keys are left for the next message.
         """
         keyboard = self._session.input
         keys = get_typeahead(keyboard)
@@ -112,56 +119,57 @@ class LineEditor:
         store_typeahead(keyboard, keys[is_ctrl_c:])
         return is_ctrl_c
 
-    def _entered(self, prompt: str) -> str:
+    def _edit(self, prompt: str) -> str:
         try:
-            # An empty line between what was answered and what is asked.
+            # An empty line separates the prompt from the answer above it.
             message = FormattedText([("", "\n"), ("bold", sanitize_exact(prompt))])
-            return self._session.prompt(message, pre_run=self._leave_if_dead)
+            return self._session.prompt(message, pre_run=self._exit_if_signaled)
         except OSError:
-            # The terminal is gone; SIGHUP says so too, unless that is ignored.
+            # The terminal is gone. SIGHUP reports that too, unless it is ignored.
             raise EOFError from None
 
     @contextmanager
-    def _dying_outside(self) -> Iterator[None]:
-        """Let a signal end the editor first, so that it leaves the terminal as it found it.
+    def _deferring_signals(self) -> Iterator[None]:
+        """Let the editor restore the terminal before a signal is raised as ``SignalInterrupt``.
 
-        asyncio would swallow what a handler raises.
+        A handler cannot raise it: asyncio would swallow the exception.
         """
-        taken = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
-        before = {
+        names = ("SIGHUP", "SIGTERM")
+        signums = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        previous = {
             signum: signal.signal(signum, self._handle)
-            for signum in taken
+            for signum in signums
             if signal.getsignal(signum) is not signal.SIG_IGN
         }
         try:
             yield
         finally:
-            for signum, handler in before.items():
+            for signum, handler in previous.items():
                 signal.signal(signum, handler)
-            if self._death is not None:
-                raise SignalInterrupt(self._death)
+            if self._received is not None:
+                raise SignalInterrupt(self._received)
 
     def _handle(self, signum: int, _frame: Any) -> None:
-        self._death = signal.Signals(signum)
+        self._received = signal.Signals(signum)
         loop = self._session.app.loop
         if loop is not None:
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._leave_if_dead)
+                loop.call_soon_threadsafe(self._exit_if_signaled)
 
-    def _leave_if_dead(self) -> None:
+    def _exit_if_signaled(self) -> None:
         app = self._session.app
-        if self._death is not None and app.is_running and not app.is_done:
+        if self._received is not None and app.is_running and not app.is_done:
             app.exit(exception=EOFError)
 
 
 class _DiscardedError(Exception):
-    """What was typed is not sent."""
+    """Ctrl-C discarded the text that was typed."""
 
 
 class FileHistory(History):
-    """Keep what was entered in a file, a JSON string a line, readable by its owner only.
+    """A history in a file of JSON strings, one a line, that only its owner can read.
 
-    Other processes may add to it meanwhile.
+    Other processes may append to the file at the same time.
     """
 
     def __init__(
@@ -176,76 +184,76 @@ class FileHistory(History):
         self._path = path
         self._is_secret = is_secret
         self._knows_secrets = knows_secrets
-        self._waiting: list[str] = []
+        self._pending: list[str] = []
         self._note = note
-        self._has_told = False
+        self._has_noted = False
 
     def load_history_strings(self) -> Iterable[str]:
-        """Give the last entries, the latest first."""
+        """Return the last 1,000 entries, the latest first."""
         try:
-            self._require_ours()
-            self._shorten()
-            lines = _tail(self._path, _MOST_BYTES).splitlines()
+            self._make_private()
+            self._truncate()
+            lines = _tail(self._path, _MAX_BYTES).splitlines()
         except (OSError, ContextopsError):
             return
-        for line in reversed(lines[-_MOST_ENTRIES:]):
+        for line in reversed(lines[-_MAX_ENTRIES:]):
             with suppress(ValueError):
                 entry = strict_json.loads(line)
                 if isinstance(entry, str):
                     yield entry
 
     def store_string(self, string: str) -> None:
-        """Leave it to ``keep``: this is called while the terminal is not in order."""
+        """Do nothing: ``save`` writes the file once the terminal is restored."""
 
     def append_string(self, string: str) -> None:
-        """Remember an entry, and no more of them than are read from the file."""
+        """Remember an entry in memory, where no more are held than are read from the file."""
         super().append_string(string)
-        del self._loaded_strings[_MOST_ENTRIES:]
+        del self._loaded_strings[_MAX_ENTRIES:]
 
-    def keep(self, entry: str) -> None:
-        """Add an entry to the file, as soon as what is secret is known."""
-        self._waiting.append(entry)
-        self.keep_waiting()
+    def save(self, entry: str) -> None:
+        """Append an entry to the file, as soon as the secrets are known."""
+        self._pending.append(entry)
+        self.save_pending()
 
-    def keep_waiting(self) -> None:
-        """Add the entries that waited for that; what cannot be added is noted, once."""
+    def save_pending(self) -> None:
+        """Append the entries that waited for the secrets; an error is noted once."""
         if self._knows_secrets():
-            waiting, self._waiting = self._waiting, []
-            for entry in waiting:
-                self._keep(entry)
+            pending, self._pending = self._pending, []
+            for entry in pending:
+                self._append(entry)
 
-    def _keep(self, entry: str) -> None:
+    def _append(self, entry: str) -> None:
         if not entry.strip() or entry.startswith(" ") or self._is_secret(entry):
             return
         line = f"{strict_json.dumps(entry)}\n".encode("utf-8", "replace")
-        if len(line) > _LONGEST_ENTRY:
+        if len(line) > _MAX_ENTRY_BYTES:
             return
         try:
-            files.append(self._path, line, _WAIT)
-        except ContextopsError as failure:
-            if not self._has_told:
-                self._note(f"the history is not kept: {failure.why or failure.what}")
-            self._has_told = True
+            files.append(self._path, line, _LOCK_TIMEOUT)
+        except ContextopsError as error:
+            if not self._has_noted:
+                self._note(f"cannot save the history: {error.why or error.what}")
+            self._has_noted = True
 
-    def _require_ours(self) -> None:
-        """Let nobody else read it; raises ``OSError`` for a pipe or a device in its place."""
+    def _make_private(self) -> None:
+        """Make the file readable for its owner only; raises ``OSError`` for a pipe or a device."""
         mode = self._path.stat().st_mode
         if not stat.S_ISREG(mode):
-            raise OSError("it is not a regular file")
-        if mode & _OTHERS:
+            raise OSError("not a regular file")
+        if mode & _GROUP_AND_OTHERS:
             try:
                 files.protect(self._path)
-            except ContextopsError as failure:
-                self._note(f"others can read the history: {failure.why}")
+            except ContextopsError as error:
+                self._note(f"other users can read the history: {error.why}")
 
-    def _shorten(self) -> None:
-        if self._path.stat().st_size > 2 * _MOST_BYTES:
-            with files.locked(self._path, _WAIT):
-                files.replace(self._path, _tail(self._path, _MOST_BYTES))
+    def _truncate(self) -> None:
+        if self._path.stat().st_size > 2 * _MAX_BYTES:
+            with files.locked(self._path, _LOCK_TIMEOUT):
+                files.replace(self._path, _tail(self._path, _MAX_BYTES))
 
 
 def _tail(path: Path, size: int) -> bytes:
-    """Read the last whole lines of a file."""
+    """Return the last complete lines of a file, of ``size`` bytes at most."""
     with path.open("rb") as file:
         start = max(0, file.seek(0, 2) - size)
         file.seek(start)
@@ -272,37 +280,37 @@ class _Completer(Completer):
 
 
 @Condition
-def _writes_command() -> bool:
-    """Show the commands as soon as there is a slash; their arguments when Tab asks for them."""
+def _is_typing_command() -> bool:
+    """Whether to complete while the user types: commands, but not their arguments."""
     text = get_app().current_buffer.text
-    return text.startswith("/") and not any(sign.isspace() for sign in text)
+    return text.startswith("/") and not any(character.isspace() for character in text)
 
 
 def _continuation(_width: int, _line: int, wrapped: int) -> str:
     return "" if wrapped else "... "
 
 
-def _keys() -> KeyBindings:
-    keys = KeyBindings()
-    writing = has_focus(DEFAULT_BUFFER)
+def _key_bindings() -> KeyBindings:
+    bindings = KeyBindings()
+    is_writing = has_focus(DEFAULT_BUFFER)
 
-    @keys.add("enter", filter=writing)
+    @bindings.add("enter", filter=is_writing)
     def _send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        before = buffer.document.current_line_before_cursor
-        if before.endswith(_CONTINUED) and buffer.document.is_cursor_at_the_end:
+        line = buffer.document.current_line_before_cursor
+        if line.endswith(_CONTINUATION) and buffer.document.is_cursor_at_the_end:
             buffer.delete_before_cursor()
             buffer.newline(copy_margin=False)
         else:
             buffer.validate_and_handle()
 
-    @keys.add("escape", "enter", filter=writing)
-    def _break(event: KeyPressEvent) -> None:
+    @bindings.add("escape", "enter", filter=is_writing)
+    def _start_new_line(event: KeyPressEvent) -> None:
         event.current_buffer.newline(copy_margin=False)
 
-    @keys.add("c-c", filter=writing)
+    @bindings.add("c-c", filter=is_writing)
     def _interrupt(event: KeyPressEvent) -> None:
-        why = _DiscardedError if event.current_buffer.text else KeyboardInterrupt
-        event.app.exit(exception=why, style="class:aborting")
+        exception = _DiscardedError if event.current_buffer.text else KeyboardInterrupt
+        event.app.exit(exception=exception, style="class:aborting")
 
-    return keys
+    return bindings

@@ -1,168 +1,260 @@
-"""Read, ask, print, again: the loop of a conversation, which nothing but its reader ends."""
+"""The use case of ``chat repl``: read an entry, act on it, print, until the input ends."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Annotated, Any, TextIO
 
+from contextops import __version__
+from contextops.chat import jsonl_errors, parse_params, render_jsonl, render_text
+from contextops.config import state_folder
 from contextops.errors import OK, ContextopsError, InputError, SignalInterrupt, reason
+from contextops.flags import Flag
 from contextops.output import StdoutError
-from contextops.repl import slash_commands
+from contextops.repl.context import ReplContext, Services
 from contextops.repl.dialogue import Dialogue
-from contextops.repl.slash_commands import SLASH, Leave, ReplContext
+from contextops.repl.reader import Reader, choose_reader
+from contextops.repl.slash_commands import SLASH, complete_command, run_command
+from contextops.secrets import redact
+
+_HISTORY = "history"
+"""The file of what was entered, in the folder of the sessions."""
 
 
-class Reader(Protocol):
-    """Where the messages come from."""
+@dataclass(frozen=True, kw_only=True)
+class ReplOptions:
+    """The options of ``chat repl`` that are not settings and do not concern all output."""
 
-    is_person: bool
-    """Whether somebody types: Ctrl-C then stops an answer, and else the program."""
+    temperature: Annotated[
+        float | None,
+        Flag("--temperature -t", "Sampling temperature.", "NUMBER", group="answer"),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        Flag("--max-tokens", "Stop each answer after N tokens.", "N", group="answer", minimum=1),
+    ] = None
+    params: Annotated[
+        list[str] | None,
+        Flag(
+            "--param",
+            "Set any other parameter of the API, e.g. top_p=0.9; repeatable.",
+            "NAME=VALUE",
+            group="answer",
+        ),
+    ] = None
+    usage: Annotated[
+        bool,
+        Flag("--usage", "Print token counts on stderr after each answer.", group="output"),
+    ] = False
+    fail_fast: Annotated[
+        bool,
+        Flag(
+            "--fail-fast",
+            "End with the first turn that fails, unless on a terminal.",
+            group="conversation",
+        ),
+    ] = False
 
-    def read(self, prompt: str) -> str:
-        """Give what is entered next.
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the API; raises ``UsageError`` for one that is set twice."""
+        flags = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        return parse_params(self.params or [], flags)
 
-        Raises ``EOFError`` at the end, ``KeyboardInterrupt`` for Ctrl-C where nothing was typed,
-        and a ``ContextopsError`` for what cannot be read, after which there may be more.
-        """
+
+def run_repl(
+    options: ReplOptions,
+    services: Services,
+    *,
+    jsonl: bool = False,
+    colors: bool = True,
+    quiet: bool = False,
+) -> int:
+    """Hold a conversation on standard input and output; return the exit status.
+
+    With ``jsonl`` answers and errors are JSON lines. ``colors`` concern the line editor, and
+    ``quiet`` leaves out its greeting.
+
+    Raises:
+        ContextopsError: the conversation cannot begin.
+    """
+    printer = services.printer
+    printer.require_stdout()
+    context = ReplContext(services)
+    context.load_key()
+
+    def make_editor(screen: TextIO) -> Reader:
+        from contextops.repl.editor import LineEditor
+
+        return LineEditor(
+            screen=screen,
+            colors=colors,
+            history=state_folder() / _HISTORY,
+            is_secret=lambda entry: printer.contains_secret(entry) or redact(entry) != entry,
+            knows_secrets=context.knows_key,
+            complete=partial(complete_command, context),
+            note=printer.note,
+        )
+
+    profile = services.profile
+    reader = choose_reader(printer, max_line=profile.max_prompt, make_editor=make_editor)
+    dialogue = Dialogue(
+        context.ask,
+        context.open_conversation(),
+        model=context.default_model(can_choose=reader.is_person),
+        params=profile.params,
+        printer=printer,
+        render=render_jsonl if jsonl else render_text,
+        shows_usage=options.usage,
+    )
+    if reader.is_person:
+        if not quiet:
+            printer.info([f"contextops {__version__}: /help lists the commands, Ctrl-D leaves"])
+        dialogue.show_last_turns()
+    return Repl(
+        dialogue,
+        context,
+        reader,
+        profile=profile.name,
+        fail_fast=options.fail_fast,
+        error_context=partial(jsonl_errors, printer) if jsonl else nullcontext,
+    ).run()
 
 
 class Repl:
-    """Take what is entered, message by message, until there is no more.
+    """The loop of a conversation, which only the end of the input or /exit ends.
 
-    With ``fail_fast`` the first failure ends it. ``profile`` is named in the prompt; each entry is
-    taken ``each_in`` a context.
+    ``profile`` is shown in the prompt. With ``fail_fast`` the first error ends the loop, unless a
+    person types. Each entry is handled in an ``error_context``, which sees the error before it is
+    printed.
     """
 
     def __init__(
         self,
         dialogue: Dialogue,
-        around: ReplContext,
+        context: ReplContext,
         reader: Reader,
         *,
         profile: str,
         fail_fast: bool = False,
-        each_in: Callable[[], AbstractContextManager[None]] = nullcontext,
+        error_context: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._dialogue = dialogue
-        self._around = around
+        self._context = context
         self._reader = reader
         self._profile = profile
         self._fail_fast = fail_fast
-        self._each_in = each_in
+        self._error_context = error_context
         self._ctrl_c = CtrlC()
+        self._status = OK
 
     def run(self) -> int:
-        """Have the conversation; give the status of the first failure.
+        """Hold the conversation; return the exit status of the first error.
 
-        A person's is 0, unless standard output takes no answers: that ends it for anybody.
+        For a person it is 0, unless standard output cannot be written: that ends any conversation.
         """
-        first = OK
-        with self._ctrl_c.ours() if self._reader.is_person else nullcontext():
-            try:
-                while not self._ends_with(failure := self._turn()):
-                    first = first or self._status_of(failure)
-            except (EOFError, Leave):
-                failure = None
-            last = self._told(partial(self._finish, self._dialogue.leave))
-        return first or self._status_of(failure) or self._status_of(last)
-
-    def _ends_with(self, failure: ContextopsError | None) -> bool:
-        if isinstance(failure, StdoutError):
-            return True
-        return failure is not None and self._fail_fast and not self._reader.is_person
-
-    def _status_of(self, failure: ContextopsError | None) -> int:
-        if failure is None or (self._reader.is_person and not isinstance(failure, StdoutError)):
-            return OK
-        return failure.status
+        with self._ctrl_c.handled() if self._reader.is_person else nullcontext():
+            while self._reporting_errors(self._handle_entry):
+                pass
+            self._reporting_errors(self._save_pending)
+        return self._status
 
     @property
     def prompt(self) -> str:
-        """Name the profile and the model, and what goes with the next message."""
+        """The profile, the model, and what is sent with the next message."""
         dialogue = self._dialogue
-        added = f" +{len(dialogue.added)}" if dialogue.added else ""
-        template = f" {dialogue.form.template.name}" if dialogue.form else ""
-        return f"{self._profile} {dialogue.model or '(no model)'}{template}{added}> "
+        attached = f" +{len(dialogue.attachments)}" if dialogue.attachments else ""
+        template = f" {dialogue.template.template.name}" if dialogue.template else ""
+        return f"{self._profile} {dialogue.model or '(no model)'}{template}{attached}> "
 
-    def _turn(self) -> ContextopsError | None:
-        """Take one entry to its end; give what failed, once that has been told."""
-        return self._told(self._take)
-
-    def _take(self) -> None:
-        entered = self._read()
-        if entered is not None:
-            self._finish(partial(self._do, entered))
-
-    def _told(self, act: Callable[[], None]) -> ContextopsError | None:
+    def _reporting_errors(self, step: Callable[[], bool]) -> bool:
+        """Run a step and print its error; return whether the conversation goes on."""
         try:
-            with self._each_in():
-                act()
-        except ContextopsError as failure:
-            self._tell(failure)
-            return failure
-        return None
+            with self._error_context():
+                return step()
+        except ContextopsError as error:
+            self._print_error(error)
+            is_person, is_stdout = self._reader.is_person, isinstance(error, StdoutError)
+            if is_stdout or not is_person:
+                self._status = self._status or error.status
+            return not (is_stdout or (self._fail_fast and not is_person))
 
-    def _read(self) -> str | None:
+    def _handle_entry(self) -> bool:
+        """Read an entry and act on it; return whether the conversation goes on."""
         try:
             with self._ctrl_c.raising():
-                return self._reader.read(self.prompt)
+                entry = self._reader.read(self.prompt)
+        except EOFError:
+            return False
         except KeyboardInterrupt:
             if not self._reader.is_person:
                 raise
             self._dialogue.printer.info(["(Ctrl-D or /exit leaves)"])
-            return None
+            return True
+        with self._interruptible():
+            text = entry.lstrip(" \t")
+            if text.startswith(SLASH) and not text.startswith(SLASH * 2):
+                return run_command(self._dialogue, self._context, text)
+            template = self._dialogue.template
+            if entry.strip() or (template is not None and template.is_complete):
+                indent = entry[: len(entry) - len(text)]
+                self._dialogue.send(indent + text.removeprefix(SLASH))
+        return True
 
-    def _finish(self, act: Callable[[], None]) -> None:
-        """Do a command or have a turn; one that is interrupted has been kept as far as it came."""
+    def _save_pending(self) -> bool:
+        with self._interruptible():
+            self._dialogue.save_pending()
+        return False
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let a person's Ctrl-C end what runs here, which has saved the part that it received."""
         try:
             with self._ctrl_c.raising():
-                act()
+                yield
         except OSError as error:
-            # Nothing that the system refuses is worth a conversation.
-            raise InputError("that cannot be done", reason(error)) from None
-        except (KeyboardInterrupt, SignalInterrupt) as ended:
-            is_ctrl_c = not isinstance(ended, SignalInterrupt) or ended.signum == signal.SIGINT
+            # An error of the system must not end the conversation.
+            raise InputError("the operation failed", reason(error)) from None
+        except (KeyboardInterrupt, SignalInterrupt) as interrupt:
+            is_ctrl_c = not isinstance(interrupt, SignalInterrupt) or (
+                interrupt.signum == signal.SIGINT
+            )
             if not (self._reader.is_person and is_ctrl_c):
                 raise
-            again = "" if self._dialogue.is_answered else "; /retry asks again"
-            self._dialogue.printer.info([f"(interrupted{again})"])
+            retry = "" if self._dialogue.is_answered else "; /retry asks again"
+            self._dialogue.printer.info([f"(interrupted{retry})"])
 
-    def _do(self, entered: str) -> None:
-        line = entered.lstrip(" \t")
-        if line.startswith(SLASH) and not line.startswith(SLASH * 2):
-            slash_commands.run(self._dialogue, self._around, line)
-        elif entered.strip() or (self._dialogue.form and self._dialogue.form.is_whole):
-            indent = entered[: len(entered) - len(line)]
-            self._dialogue.say(indent + line.removeprefix(SLASH))
-
-    def _tell(self, failure: ContextopsError) -> None:
-        is_turns = failure is self._dialogue.failure and not self._dialogue.is_answered
-        if self._reader.is_person and is_turns:
-            failure.remedy = "; ".join(filter(None, [failure.remedy, "/retry asks again"]))
-        self._dialogue.printer.error(failure)
+    def _print_error(self, error: ContextopsError) -> None:
+        is_of_turn = error is self._dialogue.error and not self._dialogue.is_answered
+        if self._reader.is_person and is_of_turn:
+            error.remedy = "; ".join(filter(None, [error.remedy, "/retry asks again"]))
+        self._dialogue.printer.error(error)
 
 
 class CtrlC:
-    """Let Ctrl-C end what may be ended, once, and nothing else: not the keeping of what came."""
+    """A handler of SIGINT that raises once where an interruption is safe, and nowhere else.
+
+    Saving an answer, for one, is not interrupted.
+    """
 
     def __init__(self) -> None:
         self._raises = False
 
     @contextmanager
-    def ours(self) -> Iterator[None]:
-        """Take the signal from whoever has it."""
-        before = signal.signal(signal.SIGINT, self._handle)
+    def handled(self) -> Iterator[None]:
+        """Install the handler, and restore the previous one at the end."""
+        previous = signal.signal(signal.SIGINT, self._handle)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous)
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Raise ``KeyboardInterrupt`` for the first one that comes in here."""
+        """Raise ``KeyboardInterrupt`` for the first SIGINT that arrives in this context."""
         self._raises = True
         try:
             yield

@@ -1,15 +1,36 @@
-"""Read messages without an editor: from a pipe or a file, or at a terminal that has no cursor."""
+"""Readers of messages: a pipe or a file, a plain terminal, or an editor on a terminal."""
 
 from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Protocol, TextIO
 
 from contextops.chat import StdinLines
 from contextops.output import Printer
 
-_CONTINUED = "\\"
+_CONTINUATION = "\\"
+
+
+class Reader(Protocol):
+    """The source of the messages of a conversation."""
+
+    is_person: bool
+    """Whether a person types. Ctrl-C then stops an answer; elsewhere it ends the program."""
+
+    def read(self, prompt: str) -> str:
+        """Return the next entry.
+
+        Raises:
+            EOFError: at the end of the input.
+            KeyboardInterrupt: for Ctrl-C while nothing is typed.
+            ContextopsError: for an entry that cannot be read; more entries may follow.
+        """
 
 
 class PipedReader:
-    """Take a line of standard input for a message; nobody is there to be asked."""
+    """A reader of a pipe or a file: each line of standard input is a message."""
 
     is_person = False
 
@@ -17,12 +38,12 @@ class PipedReader:
         self._lines = lines
 
     def read(self, _prompt: str) -> str:
-        """Give the next line; raises ``EOFError``, and ``InputError`` for a bad one."""
+        """Return the next line; the prompt is not shown."""
         return self._lines.next()
 
 
 class PlainReader:
-    """Ask a person for lines; one that ends with a backslash goes on with the next."""
+    """A reader of a terminal that cannot move its cursor; a trailing backslash joins lines."""
 
     is_person = True
 
@@ -31,13 +52,36 @@ class PlainReader:
         self._printer = printer
 
     def read(self, prompt: str) -> str:
-        """Give the next message; raises ``EOFError``, and ``InputError`` for a bad line."""
+        """Show the prompt on standard error and return the next message."""
         self._printer.prompt(prompt)
         try:
             text = self._lines.next()
-            while text.endswith(_CONTINUED):
-                text = f"{text.removesuffix(_CONTINUED)}\n{self._lines.next()}"
+            while text.endswith(_CONTINUATION):
+                text = f"{text.removesuffix(_CONTINUATION)}\n{self._lines.next()}"
         except (EOFError, KeyboardInterrupt):
             self._printer.end_prompt()
             raise
         return text
+
+
+def choose_reader(
+    printer: Printer, *, max_line: int, make_editor: Callable[[TextIO], Reader]
+) -> Reader:
+    """Return the reader that fits standard input and the terminal.
+
+    ``max_line`` limits a line in bytes. ``make_editor`` makes a line editor that draws on the
+    given stream.
+    """
+    lines = StdinLines(max_line)
+    if not stdin_is_terminal():
+        return PipedReader(lines)
+    if os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
+        return PlainReader(lines, printer)
+    if printer.stdout_is_terminal:
+        return make_editor(sys.stdout)
+    return make_editor(sys.stderr) if printer.stderr_is_terminal else PlainReader(lines, printer)
+
+
+def stdin_is_terminal() -> bool:
+    """Return whether standard input is a terminal."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
