@@ -1,7 +1,7 @@
 # Completion of contextops in bash, from 3.2 on. It needs nothing but bash, and starts no program
 # unless the config file was edited by hand: then it runs "contextops completion --names" once.
 #
-# What stands between the two marks is written by generate.py; the rest is written by hand.
+# generate.py writes what is between the two marks; the rest is written by hand.
 
 # --- generated: begin ---
 _contextops_settings='
@@ -210,7 +210,7 @@ _contextops() {
     fi
 }
 
-# Tell what value an option takes: kind is '' for a flag, and before is what comes before a value in
+# Set what value an option takes: kind is '' for a flag, and before is what comes before a value in
 # the same word ('' where the value is the next word).
 _contextops_option() {
     local n
@@ -366,7 +366,7 @@ _contextops_names() {
     done <"$list"
 }
 
-# Tell whether the list is of this config file, which was not changed since.
+# Succeed if the list is of this config file, and newer than it.
 _contextops_is_current() {
     local first
     [[ -f $list && -r $list && ! $config -nt $list ]] && IFS= read -r first <"$list" &&
@@ -386,7 +386,7 @@ _contextops_templates() {
     _contextops_offer ${names[@]+"${names[@]}"}
 }
 
-# Offer the names of the conversations that are kept; a path to one is a file.
+# Offer the names of the saved conversations; a path to one is a file.
 _contextops_sessions() {
     local file each
     if [[ $value == */* ]]; then
@@ -401,7 +401,7 @@ _contextops_sessions() {
     done < <(compgen -f -- "$file")
 }
 
-# Offer the ids that "contextops models list" showed last for the profile that is meant.
+# Offer the ids that "contextops models list" showed last for the profile in use.
 _contextops_models() {
     local file line names profile=''
     # The words before this one, and the exported name, go before the file's.
@@ -454,6 +454,6 @@ _contextops_files() {
 if type compopt >/dev/null 2>&1; then
     complete -F _contextops contextops
 else
-    # Before bash 4 there is no telling when: file names stand in where there is nothing to offer.
+    # Before bash 4 it cannot be chosen when: file names are offered where there is nothing else.
     complete -o default -F _contextops contextops
 fi

@@ -1,7 +1,7 @@
 # Completion of contextops in fish. It starts no program unless the config file was edited by hand:
 # then it runs "contextops completion --names" once.
 #
-# What stands between the two marks is written by generate.py; the rest is written by hand.
+# generate.py writes what is between the two marks; the rest is written by hand.
 
 # Set __contextops_command ("chat send") and __contextops_arguments to what the line names so far.
 function __contextops_line
@@ -49,7 +49,7 @@ function __contextops_line
     end
 end
 
-# Tell whether the line is in a command and, where a position is given, at this argument of it: 1 is
+# Succeed if the line is in a command and, if a position is given, at this argument of it: 1 is
 # the first, and 1+ the first or a later one.
 function __contextops_in -a command position
     __contextops_line
@@ -121,7 +121,7 @@ function __contextops_names -a kind
     and string replace -rf "^$kind (.*)" '$1' <$list
 end
 
-# Tell whether the list is of this config file, which was not changed since.
+# Succeed if the list is of this config file, and newer than it.
 function __contextops_is_current -a config list
     test -f $list -a -r $list
     or return
@@ -131,7 +131,7 @@ function __contextops_is_current -a config list
     test "$first" = "$config"
 end
 
-# Print the names of the conversations that are kept; a path to one is a file.
+# Print the names of the saved conversations; a path to one is a file.
 function __contextops_sessions
     if string match -q '*/*' -- (__contextops_typed $argv)
         __contextops_file $argv
@@ -142,7 +142,7 @@ function __contextops_sessions
     and string replace -r '^.*/(.*)\.jsonl$' '$1' -- $files
 end
 
-# Print the ids that "contextops models list" showed last for the profile that is meant.
+# Print the ids that "contextops models list" showed last for the profile in use.
 function __contextops_models
     set -l profile $CONTEXTOPS_PROFILE
     set -l before
@@ -166,7 +166,7 @@ function __contextops_models
     and string match -r '.+' <$file
 end
 
-# Print what there is of a value: what is given, or the word at the cursor less its option.
+# Print the beginning of a value: the argument, or the word at the cursor without its option.
 function __contextops_typed
     set -q argv[1]
     and printf '%s\n' $argv

@@ -1,39 +1,41 @@
-"""Secrets: recognized by their name or their shape, and masked."""
+"""Secrets: recognized by name or by shape, and masked."""
 
 from __future__ import annotations
 
 import re
 
 HIDDEN = "***"
-_SHOWN_CHARACTERS = 4
-_MIN_LENGTH_TO_SHOW = 16
+"""The text in place of a secret."""
+
+_VISIBLE_END = 4
+_MIN_LENGTH_TO_SHOW_END = 16
 
 
 def mask(secret: str) -> str:
-    """Return ``***`` and the last four characters of a secret; of a short one, none."""
+    """Return ``***`` and the last four characters of a secret, of a short one none."""
     secret = secret.strip()
-    return f"{HIDDEN}{secret[-_SHOWN_CHARACTERS:] if len(secret) >= _MIN_LENGTH_TO_SHOW else ''}"
+    return HIDDEN + (secret[-_VISIBLE_END:] if len(secret) >= _MIN_LENGTH_TO_SHOW_END else "")
 
 
-_NAMES_OF_SECRETS = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
+_KEY_NAME = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a header or a setting of this name holds a secret."""
-    return bool(re.fullmatch(_NAMES_OF_SECRETS, name, re.IGNORECASE))
+    """Return whether the value of a header or setting with this name is a secret."""
+    return bool(re.fullmatch(_KEY_NAME, name, re.IGNORECASE))
 
 
 _KEY_SHAPE = r"""(?ix)
-        \b(?:sk|pk|ghp|gho|xox[abp])[-_][\w-]{4,}             # OpenAI, Open WebUI, GitHub, Slack
+        \b(?:sk|pk|ghp|gho|xox[abp])[-_][\w-]{4,}             # OpenAI, Open WebUI and similar
       | \beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?                      # a JSON web token
-      | (?<=\bbearer\ )[^\s"']+ | (?<=\bbasic\ )[^\s"']+      # a header's value
+      | (?<=\bbearer\ )[^\s"']+ | (?<=\bbasic\ )[^\s"']+      # in a header
       | (?<=://)[^/\s"'@]+(?=@)                               # user and password in a URL
       | \b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{20,}\b       # long and random
     """
 
 
 def redact(text: str) -> str:
-    """Replace everything that has the shape of a key by ``***``."""
+    """Return text with everything that looks like a key replaced by ``***``."""
     return re.sub(_KEY_SHAPE, HIDDEN, text)
 
 
@@ -46,7 +48,7 @@ _USERINFO = r"(?<=://)([^/\s]*)@"
 
 
 def userinfo_of(url: str) -> str:
-    """Return the user name and password of a URL, or an empty string."""
+    """Return the user name and password of a URL, or the empty string."""
     match = re.search(_USERINFO, url)
     return match[1] if match else ""
 

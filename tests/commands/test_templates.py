@@ -233,7 +233,7 @@ def test_schema_of_template_excludes_the_same_flags(run, stored, flag):
 )
 def test_values_that_do_not_fit_template_are_refused_before_input(run, stored, argv, status, words):
     stored("[templates.pair]\nprompt = '{a} {b}'\n[templates.other]\n")
-    # Standard input is no text: it would be 26 if it were read.
+    # Standard input is not UTF-8: the status would be 26 if it were read.
     result = run("chat", "send", "--template", "pair", *argv, input=b"\xff")
     assert_fails(result, status, *words)
 
@@ -358,8 +358,8 @@ def test_get_prints_values_of_template(run, stored):
     assert run("config", "get", "templates.commit.system").stdout == "You are terse.\n"
     assert run("config", "get", "templates.commit.params.seed").stdout == "7\n"
     assert run("config", "get", "templates.commit.params").stdout == '{"temperature":0,"seed":7}\n'
-    whole = json.loads(run("config", "get", "--json", "templates.commit").stdout)
-    assert list(whole) == ["system", "prompt", "model", "params"]
+    template = json.loads(run("config", "get", "--json", "templates.commit").stdout)
+    assert list(template) == ["system", "prompt", "model", "params"]
     for key in ("schema", "params.stop", "params.seed.x"):
         assert_fails(run("config", "get", f"templates.commit.{key}"), 3, "is not set")
     assert_fails(run("config", "get", "templates.comit.model"), 3, "did you mean commit?")

@@ -12,15 +12,15 @@ from contextops.config.url import normalize_base_url
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "stored"),
     [
         ("https://a.example/api/chat/completions", "https://a.example"),
         ("https://a.example/v1/", "https://a.example/v1"),
         ("https://a.example/api/api", "https://a.example/api/api"),
     ],
 )
-def test_base_url_is_stored_without_default_path(text, kept):
-    assert parse_value(("base_url",), text) == kept
+def test_base_url_is_stored_without_default_path(text, stored):
+    assert parse_value(("base_url",), text) == stored
 
 
 paths = st.lists(st.sampled_from(["api", "v1", "models", "chat", "completions", "x", ""]))
@@ -30,10 +30,10 @@ paths = st.lists(st.sampled_from(["api", "v1", "models", "chat", "completions", 
 def test_stored_base_url_means_the_same(parts):
     url = normalize_base_url("https://a.example/" + "/".join(parts))
     assert normalize_base_url(str(url)) == url
-    kept = parse_value(("base_url",), str(url))
-    again = normalize_base_url(kept)
+    stored = parse_value(("base_url",), str(url))
+    again = normalize_base_url(stored)
     assert (again.url, again.api_path or "/api") == (url.url, url.api_path or "/api")
-    assert parse_value(("base_url",), kept) == kept
+    assert parse_value(("base_url",), stored) == stored
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_invalid_key_is_refused(key):
     ],
 )
 def test_stored_value_is_shown_as_it_was_set(name, text):
-    kept = parse_value((name,), text)
-    shown = SETTINGS[name].mask(kept)
-    assert parse_value((name,), shown if isinstance(shown, str) else str(shown).lower()) == kept
+    stored = parse_value((name,), text)
+    shown = SETTINGS[name].mask(stored)
+    assert parse_value((name,), shown if isinstance(shown, str) else str(shown).lower()) == stored

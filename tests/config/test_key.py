@@ -163,22 +163,22 @@ def test_key_file_is_read_once_when_needed(environ, tmp_path):
 
 @pytest.fixture
 def standard_input():
-    """Pass this process and its children a standard input with text in it."""
+    """Replace standard input of this process and its children by a pipe with text in it."""
     reading, writing = os.pipe()
-    os.write(writing, b"meant for the prompt")
+    os.write(writing, b"text of the prompt")
     os.close(writing)
-    kept = os.dup(0)
+    saved = os.dup(0)
     os.dup2(reading, 0)
     yield reading
-    os.dup2(kept, 0)
-    os.close(kept)
+    os.dup2(saved, 0)
+    os.close(saved)
     os.close(reading)
 
 
 def test_key_command_has_no_input_and_no_shell(environ, standard_input):
     environ["CONTEXTOPS_API_KEY_COMMAND"] = python("import sys; print('k' + sys.stdin.read())")
     assert resolve({}, environ).key.read() == "k"
-    assert os.read(standard_input, 99) == b"meant for the prompt"
+    assert os.read(standard_input, 99) == b"text of the prompt"
     environ["CONTEXTOPS_API_KEY_COMMAND"] = python("import sys; print(sys.argv[1])") + " '$HOME'"
     assert resolve({}, environ).key.read() == "$HOME"
 

@@ -50,7 +50,7 @@ def test_proxy_setting_beats_proxy_of_environment(stored, environ):
     environ["CONTEXTOPS_PROXY"] = "http://exported:1"
     assert resolve({}, environ).proxy == "http://exported:1"
     environ["NO_PROXY"] = "*"
-    assert resolve({}, environ).proxy == "http://exported:1", "it was meant for this program"
+    assert resolve({}, environ).proxy == "http://exported:1", "the setting is for this program only"
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def template(prompt):
         ("Translate {input} to {language}.", ["input", "language"]),
         ("{a} {_b} {C3} {a}", ["a", "_b", "C3"]),
         ("{input}{input}", ["input"]),
-        # What is no word stays: JSON, code, other languages, what is not closed.
+        # Braces around other text are left alone: JSON, code, other alphabets, unclosed ones.
         ('{"kind": "x"} {} { input } {a-b} {1} {a.b} {x!r} {größe} {a', []),
         ("if (x) {\n  return;\n}", []),
-        # Twice the braces is no way to write one.
+        # Double braces do not escape a field.
         ("{{name}}", ["name"]),
         ("${name}", ["name"]),
     ],
@@ -57,7 +57,7 @@ def test_template_takes_input_if_it_has_the_field():
         ("Translate to {language}.\n", "", "Translate to French.\n"),
         ("Translate to {language}.", " \n", "Translate to French."),
         ("", "bread", "bread"),
-        # What is filled in is no template.
+        # Values and input are not templates.
         ("{language}: {input}", "{language} {x} \\1 \\g<0>", "French: {language} {x} \\1 \\g<0>"),
         ("{{language}}", "", "{French}"),
     ],

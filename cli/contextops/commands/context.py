@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from contextops.config import Profile, resolve
 from contextops.errors import ModelNotFoundError
 from contextops.flags import exclude
 from contextops.output import Format, Printer, Result
 
 if TYPE_CHECKING:
     from contextops.api import Client
+    from contextops.config import Profile
     from contextops.local import Engine
 
 
@@ -89,6 +89,9 @@ class Context:
     @cached_property
     def profile(self) -> Profile:
         """The settings in force; notes about them are printed once."""
+        # A command without a profile, such as --version, does not load what resolves one.
+        from contextops.config import resolve
+
         profile = resolve(self.flags)
         for note in profile.notes:
             self.printer.note(note)

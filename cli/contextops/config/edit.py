@@ -145,7 +145,7 @@ def list_profiles(
 
 
 def edit_in_editor(editor: Sequence[str], environ: Environ = os.environ) -> None:
-    """Let the user's editor change the file in place, then check it.
+    """Run the user's editor on the config file, then check it.
 
     A file with an error stays as it was edited, so that nobody has to type it twice.
     """

@@ -81,7 +81,9 @@ class SettingValue:
         """Return the error for a value that cannot be used, with where to correct it."""
         setting, why = self.setting, str(error)
         if self.level is Level.FLAG:
-            return value_error(setting)(setting.flag_name, why, "see --help for its form")
+            # Parameters have flags of their own too, such as --temperature.
+            what = "invalid parameter" if setting.name == "params" else setting.flag_name
+            return value_error(setting)(what, why, "see --help")
         remedy = "correct it with 'contextops config edit'"
         if self.level is Level.ENVIRONMENT:
             remedy = f"correct or unset {self.origin}"

@@ -7,7 +7,7 @@ config``, the help topic ``environment`` and the completions are made from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Never, Self, TypeVar, overload
 
@@ -28,28 +28,31 @@ KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
 """The settings that a key can come from; they count as one setting."""
 
 
-@dataclass(eq=False)
 class Setting(Generic[T]):
     """One setting, declared as a class attribute; ``T`` is the type of its value in a profile.
 
-    ``help`` may be left out if ``flag`` has one. ``default`` is written as in the config file, and
-    the flag's help shows it. ``of_server`` is true if the setting describes a server, so that the
-    embedded model has no use for it.
+    ``description`` may be left out if ``flag`` has a help. ``default`` is written as in the config
+    file, and the flag's help shows it. ``of_server`` is true if the setting describes a server, so
+    that the embedded model has no use for it.
     """
 
-    kind: Kind
-    help: str = ""
-    flag: Flag | None = None
-    default: Any = None
-    of_server: bool = False
-
-    def __post_init__(self) -> None:
-        self.default_value: Any = None if self.default is None else self.kind.check(self.default)
-        if self.flag is None:
-            return
-        self.help = self.help or self.flag.help
-        if self.default not in (None, False):
-            self.flag = replace(self.flag, help=f"{self.flag.help}  [{self.default}]")
+    def __init__(
+        self,
+        kind: Kind,
+        description: str = "",
+        *,
+        flag: Flag | None = None,
+        default: Any = None,
+        of_server: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.help = description or (flag.help if flag else "")
+        if flag and default not in (None, False):
+            flag = replace(flag, help=f"{flag.help}  [{default}]")
+        self.flag = flag
+        self.default = default
+        self.default_value: Any = None if default is None else kind.check(default)
+        self.of_server = of_server
 
     def __set_name__(self, _owner: type, name: str) -> None:
         self.name = name
