@@ -107,23 +107,19 @@ class Context:
         """A client of the same server that sends no key."""
         return self._client(self.profile.without_key())
 
-    def _client(self, profile: Profile) -> Client:
+    def _client(self, profile: Profile, **engine: Any) -> Client:
         from contextops.api import Client
 
-        return Client(
-            profile, note=self.printer.note, detail=self.printer.debug, hide=self.printer.add_secret
-        )
+        printer = self.printer
+        if self.display.verbose:
+            engine["detail"] = printer.debug
+        return Client(profile, note=printer.note, hide=printer.add_secret, **engine)
 
     def _local_client(self) -> Client:
         # Started first, so that it loads while httpx does.
         engine = self._engine
-        from contextops.api import Client
-
-        return Client(
+        return self._client(
             self.profile,
-            note=self.printer.note,
-            detail=self.printer.debug,
-            hide=self.printer.add_secret,
             unix_socket=str(engine.socket) if engine.socket else None,
             base_url=engine.base_url,
             key=engine.api_key,
