@@ -12,8 +12,7 @@ command line makes the parser's options of them::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from contextops.errors import UsageError
 
@@ -21,8 +20,7 @@ Group = Literal["prompt", "answer", "output", "conversation", "connection", "gen
 """The section of a command's help in which an option stands."""
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """One option: its names as they are typed, separated by spaces, and its help.
 
     ``--stream/--no-stream`` is a pair. ``parse`` reads the text of a value and raises
@@ -40,8 +38,7 @@ class Flag:
     maximum: int | None = None
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """One positional argument: its name in the usage line, and its help."""
 
     metavar: str

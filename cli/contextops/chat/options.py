@@ -1,7 +1,5 @@
 """The options of ``chat send``, and which of them exclude each other."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Whether models are offered and answer, checked once or until they do."""
 
-from __future__ import annotations
-
 import copy
 import threading
 import time
@@ -114,7 +112,10 @@ class ModelCheck(NamedTuple):
 
 
 def check_models(
-    options: ModelsCheckOptions, profile: Profile, client: Client, progress: Callable[[str], None]
+    options: ModelsCheckOptions,
+    profile: "Profile",
+    client: "Client",
+    progress: Callable[[str], None],
 ) -> list[ModelCheck]:
     """Check models as ``models check`` does: the named ones, else the one of the profile.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,19 @@ if TYPE_CHECKING:
     from contextops.local import Engine
 
 
-@dataclass
 class Display:
     """How to print, as it was typed."""
 
-    json: bool = False
-    json_lines: bool = False
-    report: str | None = None
-    color: str = "auto"
-    quiet: bool = False
-    verbose: bool = False
-    plain: bool = False
-    raw: bool = False
-    reasoning: bool = False
+    def __init__(self) -> None:
+        self.json = False
+        self.json_lines = False
+        self.report: str | None = None
+        self.color = "auto"
+        self.quiet = False
+        self.verbose = False
+        self.plain = False
+        self.raw = False
+        self.reasoning = False
 
     @property
     def format(self) -> Format:

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields
 from functools import partial
-from typing import Annotated, Any, cast, get_args, get_type_hints
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -172,13 +172,14 @@ def command(
     """Register ``run(context, options)`` as a command of ``app``; its docstring is the help.
 
     The class of ``options`` is a dataclass whose fields are annotated with ``Flag`` or
-    ``Argument``; a command without options of its own takes the context alone. ``flags`` are
+    ``Argument``, in a module without ``from __future__ import annotations``: evaluating text costs
+    a tenth of a start. A command without options of its own takes the context alone. ``flags`` are
     shared options, which reach it through the context. A status that ``run`` returns is the exit
     status.
     """
 
     def register(run: Callable[..., int | None]) -> Callable[..., int | None]:
-        options: Any = get_type_hints(run).get("options")
+        options: Any = run.__annotations__.get("options")
 
         def call(ctx: typer.Context, **values: Any) -> None:
             typed = {field: value for field, value in values.items() if value is not None}
@@ -208,10 +209,10 @@ _KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 def _parameters(options: type[Any]) -> list[inspect.Parameter]:
     """Return a Typer parameter for each field of an options class."""
-    hints = get_type_hints(options, include_extras=True)
     made = []
     for field in fields(options):
-        kind, declared = get_args(hints[field.name])[:2]
+        annotation: Any = field.type
+        kind, declared = annotation.__origin__, annotation.__metadata__[0]
         default = None if field.default is MISSING else field.default
         if isinstance(declared, Argument):
             is_required = field.default is MISSING and field.default_factory is MISSING
@@ -222,8 +223,8 @@ def _parameters(options: type[Any]) -> list[inspect.Parameter]:
             default = default or (False if kind is bool else None)
         if default is None:
             kind = kind | None
-        annotation = Annotated[kind, info]  # type: ignore[valid-type]
-        made.append(inspect.Parameter(field.name, _KEYWORD, default=default, annotation=annotation))
+        parameter = inspect.Parameter(field.name, _KEYWORD, default=default)
+        made.append(parameter.replace(annotation=Annotated[kind, info]))
     return made
 
 

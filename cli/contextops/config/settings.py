@@ -7,7 +7,6 @@ config``, the help topic ``environment`` and the completions are made from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Never, Self, TypeVar, overload
 
@@ -48,7 +47,7 @@ class Setting(Generic[T]):
         self.kind = kind
         self.help = description or (flag.help if flag else "")
         if flag and default not in (None, False):
-            flag = replace(flag, help=f"{flag.help}  [{default}]")
+            flag = flag._replace(help=f"{flag.help}  [{default}]")
         self.flag = flag
         self.default = default
         self.default_value: Any = None if default is None else kind.check(default)

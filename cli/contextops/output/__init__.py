@@ -1,11 +1,16 @@
 """Everything that is printed: results, messages, rendered Markdown, reports."""
 
-from contextops.output.markdown_blocks import first_code_block
-from contextops.output.printer import COLORS, Printer
-from contextops.output.report import REPORT_FORMATS, Finding, finding_lines
-from contextops.output.results import Format, Result
-from contextops.output.sanitize import sanitize_exact, sanitize_text
-from contextops.output.streams import StdoutError
+from typing import TYPE_CHECKING
+
+from contextops.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from contextops.output.markdown_blocks import first_code_block
+    from contextops.output.printer import COLORS, Printer
+    from contextops.output.report import Finding, finding_lines
+    from contextops.output.results import REPORT_FORMATS, Format, Result
+    from contextops.output.sanitize import sanitize_exact, sanitize_text
+    from contextops.output.streams import StdoutError
 
 __all__ = [
     "COLORS",
@@ -20,3 +25,15 @@ __all__ = [
     "sanitize_exact",
     "sanitize_text",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "markdown_blocks": ("first_code_block",),
+        "printer": ("COLORS", "Printer"),
+        "report": ("Finding", "finding_lines"),
+        "results": ("REPORT_FORMATS", "Format", "Result"),
+        "sanitize": ("sanitize_exact", "sanitize_text"),
+        "streams": ("StdoutError",),
+    },
+)

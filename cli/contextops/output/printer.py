@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from contextops import strict_json
 from contextops.output.messages import MessagePrinter
-from contextops.output.report import report_document
 from contextops.output.results import Format, Result
 from contextops.output.sanitize import one_line, sanitize_exact, sanitize_text
 from contextops.output.streams import is_terminal, require_stdout, write_stdout
@@ -149,6 +148,8 @@ class Printer(MessagePrinter):
         elif output_format == "jsonl":
             self.json_lines(result.records() if result.records else result.document())
         elif output_format is not None and result.findings:
+            from contextops.output.report import report_document
+
             self.write_text(report_document(output_format, result.title, result.findings()))
         elif self.stdout_is_terminal and result.rows:
             if rows := result.rows():

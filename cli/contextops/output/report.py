@@ -7,9 +7,6 @@ from typing import Any, NamedTuple
 
 from contextops.output.sanitize import sanitize_exact
 
-REPORT_FORMATS = ("junit", "github")
-"""JUnit XML, which GitLab, Jenkins and others display; workflow commands of GitHub Actions."""
-
 # GitHub's runner executes its older "##[command]" anywhere in a line.
 _ESCAPED_OLD_COMMAND = "#\\u{23}["
 

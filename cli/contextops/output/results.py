@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from contextops.output.report import Finding
+if TYPE_CHECKING:
+    from contextops.output.report import Finding
+
+REPORT_FORMATS = ("junit", "github")
+"""JUnit XML, which GitLab, Jenkins and others display; workflow commands of GitHub Actions."""
 
 Format = str | None
 """``json``, ``jsonl``, one of ``REPORT_FORMATS``, or None: a table for people, lines in a pipe."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """The result of a command; each form is made only where it is printed.
 
     ``document`` is the value of ``--json``, ``records`` the values of ``--jsonl`` (without it, the

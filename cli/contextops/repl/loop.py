@@ -1,7 +1,5 @@
 """The use case of ``chat repl``: read an entry, act on it, print, until the input ends."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
