@@ -23,7 +23,7 @@ Params = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SendOptions:
     """The options of ``chat send`` that are not settings."""
 

@@ -50,7 +50,7 @@ Match = Callable[[str, Sequence[str]], list[str]]
 """Return the ids that a name stands for, of all ids."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ModelsCheckOptions:
     """The options of ``models check``; durations are in seconds."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = alone()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ApiOptions:
     """The options of ``api``."""
 

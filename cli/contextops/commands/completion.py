@@ -25,7 +25,7 @@ class Shell(StrEnum):
     fish = "fish"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class CompletionOptions:
     """The options of ``completion``."""
 

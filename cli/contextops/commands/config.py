@@ -4,46 +4,29 @@ import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contextops import strict_json
-from contextops.chat import STANDARD_INPUT, InputReader
 from contextops.commands import SUMMARIES
 from contextops.commands.config_check import check
 from contextops.commands.context import Context
 from contextops.commands.options import JSON, REPORT, command
 from contextops.commands.parser import Command, OnlineCommand, group
-from contextops.config import (
-    Keys,
-    SettingLayers,
-    ShownValue,
-    collect_layers,
-    config_document,
-    config_path,
-    edit_in_editor,
-    everything_in_force,
-    find_key,
-    is_secret_key,
-    list_profiles,
-    look_up,
-    parse_assignments,
-    set_settings,
-    unknown_keys_of_template,
-    unset_settings,
-    use_profile,
-)
-from contextops.editor import editor_command
+from contextops.config import config_path
 from contextops.errors import ConfigError, InputError, SignalInterrupt, UsageError
 from contextops.flags import Argument, Flag
 from contextops.output import Result
+
+if TYPE_CHECKING:
+    from contextops.config import Keys, SettingLayers, ShownValue
 
 app = group("config", SUMMARIES["config"])
 command(app, "check", OnlineCommand, flags=[JSON, REPORT])(check)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SetOptions:
     """The options of ``config set``."""
 
@@ -69,6 +52,9 @@ def set_values(context: Context, options: SetOptions) -> None:
     contextops config set --profile home params.temperature 0.2
     contextops config set templates.brief.prompt 'Sum up in one line: {input}'
     """
+    from contextops.chat import STANDARD_INPUT
+    from contextops.config import is_secret_key, parse_assignments, set_settings
+
     texts = parse_assignments(options.words)
     from_stdin = [keys for keys, text in texts.items() if text == STANDARD_INPUT]
     if len(from_stdin) > 1:
@@ -86,8 +72,10 @@ def set_values(context: Context, options: SetOptions) -> None:
     )
 
 
-def _read_stdin(context: Context, keys: Keys) -> str:
+def _read_stdin(context: Context, keys: "Keys") -> str:
     """Return standard input without its last line end; a key is typed at a terminal unseen."""
+    from contextops.chat import STANDARD_INPUT, InputReader
+
     if keys[0] == "api_key" and _stdin_is_terminal() and context.printer.stderr_is_terminal:
         return _ask_for_key()
     text = InputReader(limit=None, note=context.printer.note).read_text(STANDARD_INPUT)
@@ -111,7 +99,7 @@ def _ask_for_key() -> str:
         raise InputError("cannot read api_key", "the input ended", "type it") from None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class GetOptions:
     """The options of ``config get``."""
 
@@ -124,6 +112,8 @@ def get_value(context: Context, options: GetOptions) -> None:
 
     A key is masked. Exits with status 3, and prints nothing, if the setting has no value.
     """
+    from contextops.config import find_key, look_up
+
     key = options.key
     keys = ("profile",) if key == "profile" else find_key(key)
     shown = look_up(_layers(context), keys)
@@ -133,7 +123,9 @@ def get_value(context: Context, options: GetOptions) -> None:
     context.show(Result(document=lambda: shown.value, lines=lambda: lines, is_exact=True))
 
 
-def _layers(context: Context) -> SettingLayers:
+def _layers(context: Context) -> "SettingLayers":
+    from contextops.config import collect_layers, unknown_keys_of_template
+
     layers = collect_layers(context.flags)
     _note(context, layers.notes)
     for template in layers.file.templates:
@@ -141,7 +133,7 @@ def _layers(context: Context) -> SettingLayers:
     return layers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ListOptions:
     """The options of ``config list``."""
 
@@ -154,6 +146,8 @@ def list_values(context: Context, options: ListOptions) -> None:
 
     The output is a table on a terminal, and 'key = value' lines in a pipe.
     """
+    from contextops.config import config_document, everything_in_force
+
     layers = _layers(context)
     shown = everything_in_force(layers)
     header = ("KEY", "VALUE", "ORIGIN") if options.show_origin else ("KEY", "VALUE")
@@ -170,12 +164,12 @@ def list_values(context: Context, options: ListOptions) -> None:
     )
 
 
-def _line(key: str, shown: ShownValue, options: ListOptions) -> str:
+def _line(key: str, shown: "ShownValue", options: ListOptions) -> str:
     text = shown.text if shown.text.isprintable() else strict_json.dumps(shown.text)
     return f"{shown.origin}\t{key} = {text}" if options.show_origin else f"{key} = {text}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class UnsetOptions:
     """The options of ``config unset``."""
 
@@ -193,10 +187,12 @@ def unset_values(context: Context, options: UnsetOptions) -> None:
     contextops config unset templates.brief     removes the whole template
     contextops config unset --profile home      removes the whole profile
     """
+    from contextops.config import unset_settings
+
     _note(context, unset_settings(context.flags, options.keys))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class UseOptions:
     """The options of ``config use``."""
 
@@ -208,6 +204,8 @@ class UseOptions:
 @command(app, "use", Command, flags=[JSON])
 def choose_profile(context: Context, options: UseOptions) -> None:
     """Make a profile the default one, or list the profiles."""
+    from contextops.config import list_profiles, use_profile
+
     if options.name is not None:
         _note(context, use_profile(options.name))
         return
@@ -241,6 +239,9 @@ def edit_file(context: Context) -> None:
 
     The editor is $VISUAL, $EDITOR or vi.
     """
+    from contextops.config import edit_in_editor
+    from contextops.editor import editor_command
+
     on_terminal = _stdin_is_terminal() and context.printer.stdout_is_terminal
     edit_in_editor(editor_command(on_terminal=on_terminal))
 

@@ -1,7 +1,7 @@
 """``contextops config check``: why the setup does not work."""
 
 from contextops.commands.context import Context
-from contextops.output import Finding, Result, finding_lines
+from contextops.output import Result
 
 
 def check(context: Context) -> None:
@@ -14,6 +14,7 @@ def check(context: Context) -> None:
     Exits with the status of the first check that fails.
     """
     from contextops.checks import examine
+    from contextops.output import Finding, finding_lines
 
     printer = context.printer
     printer.require_stdout()

@@ -20,7 +20,7 @@ from contextops.output import Finding, Printer, Result, finding_lines
 app = group("models", SUMMARIES["models"])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ListOptions:
     """The options of ``models list``."""
 

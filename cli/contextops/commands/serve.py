@@ -21,7 +21,7 @@ app = alone()
 _POLL = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ServeOptions:
     """The options of ``serve``."""
 

@@ -42,7 +42,7 @@ def _row(description: dict[str, Any]) -> tuple[str, str, str, str]:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ShowOptions:
     """The options of ``session show``."""
 
@@ -73,7 +73,7 @@ def _heading(record: Record) -> str:
     return str(record["role"])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class RemoveOptions:
     """The options of ``session rm``."""
 

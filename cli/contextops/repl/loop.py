@@ -30,7 +30,7 @@ _HISTORY = "history"
 """The file of what was entered, in the folder of the sessions."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ReplOptions:
     """The options of ``chat repl`` that are not settings and do not concern all output."""
 
