@@ -23,7 +23,7 @@ from contextops.config import (
     config_document,
     config_path,
     edit_in_editor,
-    everything_in_force,
+    effective_values,
     find_key,
     is_secret_key,
     list_profiles,
@@ -87,7 +87,7 @@ def set_values(context: Context, options: SetOptions) -> None:
 
 
 def _read_stdin(context: Context, keys: Keys) -> str:
-    """Return standard input without its last line end; a key is typed at a terminal unseen."""
+    """Return standard input without its last line end; at a terminal, ask for a key unseen."""
     if keys[0] == "api_key" and _stdin_is_terminal() and context.printer.stderr_is_terminal:
         return _ask_for_key()
     text = InputReader(limit=None, note=context.printer.note).read_text(STANDARD_INPUT)
@@ -120,7 +120,7 @@ class GetOptions:
 
 @command(app, "get", OnlineCommand, flags=[JSON])
 def get_value(context: Context, options: GetOptions) -> None:
-    """Print the value in force.
+    """Print the value in effect.
 
     A key is masked. Exits with status 3, and prints nothing, if the setting has no value.
     """
@@ -150,12 +150,12 @@ class ListOptions:
 
 @command(app, "list", OnlineCommand, flags=[JSON])
 def list_values(context: Context, options: ListOptions) -> None:
-    """List the values in force, and the templates.
+    """List the settings in effect, and the templates.
 
     The output is a table on a terminal, and 'key = value' lines in a pipe.
     """
     layers = _layers(context)
-    shown = everything_in_force(layers)
+    shown = effective_values(layers)
     header = ("KEY", "VALUE", "ORIGIN") if options.show_origin else ("KEY", "VALUE")
     context.show(
         Result(
