@@ -1,7 +1,7 @@
-"""Options: ``Flag`` made Typer's, those that many commands share, and ``command``.
+"""The options of commands: shared ones, and ``command``, which makes Typer's of declared ones.
 
-Shared options are understood before the subcommand and after it; the later wins. The settings'
-own go to ``Context.flags``, by the name of their setting; those that say how to print go to
+Shared options are accepted before and after the subcommand; the later one wins. The values of
+settings go to ``Context.flags``, by the name of the setting; options that say how to print go to
 ``Context.display``. All others are fields of a command's options object.
 """
 
@@ -22,13 +22,13 @@ from contextops.output import COLORS, REPORT_FORMATS
 
 
 def _set_flag(ctx: typer.Context, option: Any, value: Any) -> None:
-    """Store a typed value under the name of its setting."""
+    """Store the value of an option under the name of its setting."""
     if value not in (None, (), False):
         ctx.obj.flags[option.name] = value
 
 
 def _set_display(ctx: typer.Context, option: Any, value: Any) -> None:
-    """Store a typed value that says how to print."""
+    """Store the value of an option that says how to print."""
     if value not in (None, False):
         setattr(ctx.obj.display, option.name, value)
 
@@ -41,7 +41,7 @@ def _set_local(ctx: typer.Context, _option: Any, value: bool) -> None:
 def _set_table(ctx: typer.Context, option: Any, texts: tuple[str, ...] | None) -> None:
     """Store each NAME and VALUE of a repeated option in the table of its setting."""
     for text in texts or ():
-        name, value = _parser(cast("Any", FLAGS[option.name].parse))(text)
+        name, value = _usage_errors(cast("Any", FLAGS[option.name].parse))(text)
         ctx.obj.flags.setdefault(option.name, {})[name] = value
 
 
@@ -99,14 +99,18 @@ DISPLAY = [
         help="Color on a terminal: auto, always or never.",
     ),
     _option(
-        "--quiet", "-q", is_flag=True, store=_set_display, help="No notes on stderr, only errors."
+        "--quiet",
+        "-q",
+        is_flag=True,
+        store=_set_display,
+        help="Print only errors on stderr, no notes.",
     ),
     _option(
         "--verbose",
         "-v",
         is_flag=True,
         store=_set_display,
-        help="Show on stderr what passes between here and the server, keys masked.",
+        help="Print the headers of requests and responses on stderr, keys masked.",
     ),
 ]
 
@@ -142,7 +146,7 @@ REASONING = _option(
 )
 
 PRINTING = (JSON, JSON_LINES, REPORT, PLAIN, RAW, REASONING)
-"""The flags that say how a result is printed."""
+"""The options that say how a result is printed."""
 
 MODEL, SYSTEM, SESSION, TEMPLATE = map(_setting_option, ("model", "system", "session", "template"))
 
@@ -160,8 +164,8 @@ def command(
     """Register ``run(context, options)`` as a command of ``app``; its docstring is the help.
 
     The class of ``options`` is a dataclass whose fields are annotated with ``Flag`` or
-    ``Argument``; a command without options of its own takes the context alone. ``flags`` are
-    shared options, which reach it through the context. A status that ``run`` returns is the exit
+    ``Argument``; a command without options of its own takes only the context. ``flags`` are
+    shared options, whose values are in the context. A status that ``run`` returns is the exit
     status.
     """
 
@@ -187,7 +191,7 @@ def command(
 
 
 def _with_flags(kind: Any, flags: Sequence[TyperOption]) -> type[TyperCommand]:
-    """Return what makes a command of a kind with these flags: Typer only calls it."""
+    """Return a constructor of commands with these flags; Typer does no more than call it."""
     return cast("type[TyperCommand]", partial(kind, flags=flags))
 
 
@@ -197,7 +201,7 @@ _KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 def _parameters(options: type[Any]) -> list[inspect.Parameter]:
     """Return a Typer parameter for each field of an options class."""
     hints = get_type_hints(options, include_extras=True)
-    made = []
+    parameters = []
     for field in fields(options):
         kind, declared = get_args(hints[field.name])[:2]
         default = None if field.default is MISSING else field.default
@@ -211,8 +215,10 @@ def _parameters(options: type[Any]) -> list[inspect.Parameter]:
         if default is None:
             kind = kind | None
         annotation = Annotated[kind, info]  # type: ignore[valid-type]
-        made.append(inspect.Parameter(field.name, _KEYWORD, default=default, annotation=annotation))
-    return made
+        parameters.append(
+            inspect.Parameter(field.name, _KEYWORD, default=default, annotation=annotation)
+        )
+    return parameters
 
 
 def _argument(declared: Argument) -> Any:
@@ -220,7 +226,7 @@ def _argument(declared: Argument) -> Any:
         metavar=declared.metavar,
         help=declared.help,
         show_default=False,
-        callback=_checking(declared.choices),
+        callback=_choice_callback(declared.choices),
     )
 
 
@@ -229,14 +235,14 @@ def _flag(declared: Flag) -> Any:
         *declared.names.split(),
         help=declared.help,
         metavar=declared.metavar,
-        parser=_parser(declared.parse) if declared.parse else None,
+        parser=_usage_errors(declared.parse) if declared.parse else None,
         min=declared.minimum,
         max=declared.maximum,
-        callback=_checking(declared.choices),
+        callback=_choice_callback(declared.choices),
     )
 
 
-def _checking(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
+def _choice_callback(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
     if not choices:
         return None
 
@@ -247,7 +253,9 @@ def _checking(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
     return check
 
 
-def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def _usage_errors(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser that raises Typer's usage error in place of a ``ValueError``."""
+
     def read(text: str) -> Any:
         try:
             return parse(text)
