@@ -10,17 +10,17 @@ _MIN_LENGTH_TO_SHOW = 16
 
 
 def mask(secret: str) -> str:
-    """Return ``***`` and the last four characters of a secret; of a short one, none."""
+    """Return ``***`` and the last four characters of a secret, or only ``***`` if it is short."""
     secret = secret.strip()
     return f"{HIDDEN}{secret[-_SHOWN_CHARACTERS:] if len(secret) >= _MIN_LENGTH_TO_SHOW else ''}"
 
 
-_SECRET_NAME = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
+_SENSITIVE_NAME = r"(?:.*[-_])?(?:authorization|auth|cookie|password|secret|token|key|apikey)"
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a header or a setting of this name holds a secret."""
-    return bool(re.fullmatch(_SECRET_NAME, name, re.IGNORECASE))
+    """Return whether a header or a setting with this name holds a secret."""
+    return bool(re.fullmatch(_SENSITIVE_NAME, name, re.IGNORECASE))
 
 
 _KEY_SHAPE = r"""(?ix)
@@ -33,12 +33,12 @@ _KEY_SHAPE = r"""(?ix)
 
 
 def redact(text: str) -> str:
-    """Replace everything that has the shape of a key by ``***``."""
+    """Replace everything that looks like a key with ``***``."""
     return re.sub(_KEY_SHAPE, HIDDEN, text)
 
 
 def masked_header(name: str, value: str) -> str:
-    """Return the value of a header, masked if its name is that of a secret."""
+    """Return the value of a header, masked if ``is_secret_name`` is true for its name."""
     return mask(value) if is_secret_name(name) else value
 
 
