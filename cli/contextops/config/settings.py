@@ -1,7 +1,9 @@
 """The table of settings: each is declared here, and only here.
 
 The fields of ``Profile``, the options of the command line, the environment variables, ``contextops
-config``, the help topic ``environment`` and the completions are made from it.
+config``, the help topic ``environment`` and the completions are made from it. A flag of the group
+``connection`` is accepted by every command that may reach a server, any other by the commands that
+list it (see ``contextops.commands.options``).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _fit_to_machine(params: Any) -> None:
     # two cores and 0.4 s on one.
     params.cpuparams_batch.n_threads = min(4, cores)
     params.n_ctx = _CONTEXT
-    # Cancelling a prompt takes effect between two batches: after 3 s at most, where the default of
+    # Canceling a prompt takes effect between two batches: after 3 s at most, where the default of
     # 2048 takes 30 s.
     params.n_batch = 256
     # Probing how much of the model fits on a GPU would double the 0.5 s of loading.
