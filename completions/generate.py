@@ -21,8 +21,8 @@ from contextops.commands.help import TOPICS
 from contextops.commands.options import CONNECTION, DISPLAY, PROFILE
 from contextops.config import SETTINGS
 from contextops.config.values import BOOLEAN, FILE, PROMPT
+from contextops.output import REPORT_FORMATS
 from contextops.output.printer import COLORS
-from contextops.output.report import REPORT_FORMATS
 
 _FOLDER = Path(__file__).parent
 _BEGIN = "# --- generated: begin ---\n"

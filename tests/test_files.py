@@ -343,7 +343,7 @@ def test_remove_deletes_file_and_lock_file(folder):
 def test_remove_fails_while_file_is_locked(folder):
     files.append(folder / "file", b"line\n")
     with files.locked(folder / "file"), pytest.raises(ConfigError):
-        files.remove(folder / "file", wait=0.05)
+        files.remove(folder / "file", timeout=0.05)
     assert (folder / "file").exists()
 
 

@@ -7,7 +7,7 @@ import gc
 
 def main() -> None:
     """Run the command line and end the process with its status."""
-    # Loading modules makes 100,000 objects and no garbage; collecting took 5 % of a start.
+    # Loading modules creates 100,000 objects and no garbage; collecting it took 5 % of a start.
     gc.set_threshold(500_000)
     try:
         from contextops.app import run

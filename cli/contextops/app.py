@@ -19,9 +19,9 @@ from contextops.output import Printer
 
 
 class Root(LazyGroup):
-    """The top of the command tree; every error below it passes its boundary.
+    """The root of the command tree, where every error becomes an exit status.
 
-    ``typer.testing.CliRunner`` passes it too, so that tests see the real statuses.
+    ``typer.testing.CliRunner`` runs through it too, so that tests see the real statuses.
     """
 
     shown: ClassVar = PROFILE
@@ -62,7 +62,7 @@ def _report(error: Exception, printer: Printer) -> int:
     if isinstance(error, ContextopsError):
         printer.error(error)
         return error.status
-    # Typer's own usage errors; their base class is public in none of 0.26 to 0.28.
+    # Typer's own usage errors; their base class is not public in Typer 0.26 to 0.28.
     if getattr(error, "exit_code", None) == UsageError.status:
         text = io.StringIO()
         error.show(file=text)  # type: ignore[attr-defined]
@@ -73,7 +73,10 @@ def _report(error: Exception, printer: Printer) -> int:
 
 
 def _location(bug: Exception) -> str:
-    """Return the kind of a bug and its place in this package; its text could hold a key."""
+    """Return the type of a bug's exception and where it was raised.
+
+    The text of the exception is left out, since it could contain a key.
+    """
     frames = traceback.extract_tb(bug.__traceback__)
     package = Path(__file__).parent
     own = [frame for frame in frames if package in Path(frame.filename).parents]
@@ -128,7 +131,7 @@ def run() -> int:
 
 
 def _raise_on_signal(name: str) -> None:
-    """Let a signal unwind the stack, unless it is ignored (nohup)."""
+    """Raise ``SignalInterrupt`` for a signal, unless it is ignored (nohup)."""
     signum = getattr(signal, name, None)
     if signum is None or signal.getsignal(signum) is signal.SIG_IGN:
         return

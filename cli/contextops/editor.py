@@ -34,7 +34,7 @@ def editor_command(
 def run_editor(editor: Sequence[str], path: Path) -> None:
     """Open a file in the editor and wait until the editor ends.
 
-    Ctrl-C belongs to the editor while it runs.
+    Ctrl-C is left to the editor while it runs.
 
     Raises:
         ConfigError: the editor cannot be run, or ends with a status other than 0.

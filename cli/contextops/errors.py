@@ -1,7 +1,7 @@
-"""Every failure that is not a bug, with the exit status that reports it.
+"""The errors of the program that are not bugs, each with its exit status.
 
-The numbers are frozen: scripts read them. Where curl has one, it is curl's, else gh's. Death by a
-signal is not an error: see ``SignalInterrupt``.
+The numbers never change, because scripts read them. Where curl has one for the same error, it is
+curl's, else gh's. Death by a signal is not an error: see ``SignalInterrupt``.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ INTERNAL = 1
 class _WithResponse(BaseException):
     """An exception that ends an answer early and carries the part that arrived."""
 
-    _make: Callable[[], dict[str, Any]] | None = None
-    _made: dict[str, Any] | None = None
+    _build: Callable[[], dict[str, Any]] | None = None
+    _response: dict[str, Any] | None = None
 
-    def set_response(self, make: Callable[[], dict[str, Any]]) -> None:
-        """Set how the part is made; that is done when asked for, since it may be 64 MB."""
-        self._make = make
+    def set_response(self, build: Callable[[], dict[str, Any]]) -> None:
+        """Set the function that builds ``response`` on first access, since it may be 64 MB."""
+        self._build = build
 
     @property
     def response(self) -> dict[str, Any] | None:
         """The part of an answer that arrived, as a ``chat.completion`` object."""
-        if self._make is not None:
-            self._made, self._make = self._make(), None
-        return self._made
+        if self._build is not None:
+            self._response, self._build = self._build(), None
+        return self._response
 
     @response.setter
     def response(self, response: dict[str, Any] | None) -> None:
-        self._made, self._make = response, None
+        self._response, self._build = response, None
 
 
 class ContextopsError(_WithResponse, Exception):
     """The base of all errors: what failed, why, and what to do next, in one line.
 
-    ``what`` and ``why`` are lower case, ``remedy`` is an imperative; any of them may hold text
-    from a server, which the printer cuts and sanitizes. ``response`` is the part of an answer that
-    arrived, as a ``chat.completion`` object.
+    ``what`` and ``why`` are in lower case, ``remedy`` is an imperative. Any of them may contain
+    text from a server, which the printer truncates and sanitizes. ``response`` is the part of an
+    answer that arrived, as a ``chat.completion`` object.
     """
 
     status: ClassVar[int]
@@ -70,17 +70,17 @@ class ContextopsError(_WithResponse, Exception):
 
     @property
     def message(self) -> str:
-        """The whole line: ``WHAT: WHY; REMEDY``."""
+        """The complete message: ``WHAT: WHY; REMEDY``."""
         return "; ".join(part for part in (self.summary, self.remedy) if part)
 
     @property
     def summary(self) -> str:
-        """What failed and why, for a line that needs no remedy: ``WHAT: WHY``."""
+        """The message without its remedy: ``WHAT: WHY``."""
         return ": ".join(part for part in (self.what, self.why) if part)
 
 
 def reason(error: OSError | ValueError) -> str:
-    """Return the system's reason for an error, in lower case as a ``why`` is written."""
+    """Return the system's text for an error, as a ``why``: its first letter in lower case."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text[:1].lower() + text[1:]
 
@@ -89,56 +89,56 @@ class UsageError(ContextopsError):
     """Flags or arguments that cannot be used together or at all."""
 
     status, code = 2, "usage"
-    when = "bad flag or argument, flags that exclude each other, no prompt"
+    when = "invalid flag or argument, flags that exclude each other, no prompt"
 
 
 class ConfigError(ContextopsError):
     """Settings that cannot be used."""
 
     status, code = 3, "config"
-    when = "broken or unsafe settings, unknown profile, no model chosen, port taken"
+    when = "invalid or unsafe settings, unknown profile, no model chosen, port in use"
 
 
 class AuthError(ContextopsError):
     """A missing key, or one that the server refuses."""
 
     status, code = 4, "auth"
-    when = "no key, or 401 or 403 of the server itself"
+    when = "no key, or 401 or 403 from the server itself"
 
 
 class ModelNotFoundError(ContextopsError):
     """A model that the server does not offer."""
 
     status, code = 5, "model_not_found"
-    when = "the server does not offer the model; models check finds one missing"
+    when = "the server does not offer the model; models check misses one"
 
 
 class UnreachableError(ContextopsError):
     """A server that did not answer."""
 
     status, code = 7, "unreachable"
-    when = "name, refused, no route, proxy, closed before any answer"
+    when = "DNS, connection refused, no route, proxy, closed before any answer"
 
 
 class BadResponseError(ContextopsError):
     """A response that is not one of this API."""
 
     status, code = 8, "bad_response"
-    when = "not HTTP, a web page, not JSON, wrong shape, redirect, unknown path"
+    when = "not HTTP, a web page, invalid JSON, wrong structure, redirect, unknown path"
 
 
 class NoMatchError(ContextopsError):
-    """An answer that does not match what was asked for."""
+    """An answer that does not have the requested format."""
 
     status, code = 12, "no_match"
-    when = "the answer does not match what was asked for"
+    when = "the answer does not have the requested format"
 
 
 class TruncatedError(ContextopsError):
     """An answer that is not complete."""
 
     status, code = 18, "truncated"
-    when = "the answer ended incomplete, or at a limit that you did not set"
+    when = "the answer ended early, or at a limit that you did not set"
 
 
 class RejectedError(ContextopsError):
@@ -163,14 +163,14 @@ class InputError(ContextopsError):
 
 
 class TimedOutError(ContextopsError):
-    """A time limit that ran out."""
+    """A time limit that was reached."""
 
     status, code = 28, "timeout"
-    when = "connecting, first token, silence, or the whole"
+    when = "connecting, first token, idle, or total time"
 
 
 class RateLimitedError(ContextopsError):
-    """A 429 that outlasted the retries."""
+    """A 429 that remained after the retries."""
 
     status, code = 29, "rate_limited"
     when = "429 after the retries"
@@ -191,16 +191,16 @@ class TlsError(ContextopsError):
 
 
 class TooLargeError(ContextopsError):
-    """A size limit that was hit."""
+    """A size limit that was exceeded."""
 
     status, code = 63, "too_large"
-    when = "a size limit was hit"
+    when = "a size limit of contextops was exceeded"
 
 
 class SignalInterrupt(_WithResponse):
-    """A signal that ends the process once what there is has been saved.
+    """A signal that ends the process once the part of the answer that arrived has been saved.
 
-    Not an ``Exception``: no handler of errors may swallow it.
+    Not an ``Exception``, so that ``except Exception`` does not catch it.
     """
 
     def __init__(self, signum: signal.Signals) -> None:

@@ -25,7 +25,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-LOCK_WAIT = 30.0
+LOCK_TIMEOUT = 30.0
 """Seconds to wait for a file that another process is writing."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _PRIVATE_FILE = 0o600
@@ -40,23 +40,23 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
-def locked(path: Path, wait: float = LOCK_WAIT) -> Iterator[None]:
+def locked(path: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
     """Lock a file against writers in other processes, for the duration of the block.
 
     The lock is on ``FILE.lock``, which remains until ``remove`` deletes the file. The system
     releases it when the process ends, however it ends.
 
     Raises:
-        ConfigError: another process has held the lock for ``wait`` seconds.
+        ConfigError: another process has held the lock for ``timeout`` seconds.
         OutputError: the lock file cannot be created.
     """
     lock = _sibling(_resolve(path), ".lock")
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + timeout
     with _output_errors(path):
         _make_folders(lock.parent)
         descriptor = None
         while descriptor is None:
-            descriptor = _acquire(lock, deadline, wait)
+            descriptor = _acquire(lock, deadline, timeout)
     try:
         yield
     finally:
@@ -64,11 +64,11 @@ def locked(path: Path, wait: float = LOCK_WAIT) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _acquire(lock: Path, deadline: float, wait: float) -> int | None:
+def _acquire(lock: Path, deadline: float, timeout: float) -> int | None:
     """Return a descriptor that holds the lock, or None if its file was deleted meanwhile.
 
-    ``remove`` deletes the lock file together with the file, and a lock on a deleted file excludes
-    nobody.
+    ``remove`` deletes the lock file together with the file, and a lock on a deleted file keeps
+    no other process out.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | _NOFOLLOW, _PRIVATE_FILE)
     is_valid = False
@@ -78,7 +78,7 @@ def _acquire(lock: Path, deadline: float, wait: float) -> int | None:
             if time.monotonic() >= deadline:
                 raise ConfigError(
                     f"cannot lock {lock}",
-                    f"another process has held the lock for {wait:g} s",
+                    f"another process has held the lock for {timeout:g} s",
                     "wait until that process ends, then run the command again",
                 )
             time.sleep(pause)
@@ -137,17 +137,17 @@ def replace(path: Path, data: bytes) -> None:
         _sync_folder(target.parent)
 
 
-def append(path: Path, lines: bytes, wait: float = LOCK_WAIT) -> None:
+def append(path: Path, lines: bytes, timeout: float = LOCK_TIMEOUT) -> None:
     """Append lines to a file, all of them or none, creating it with mode 0600 if necessary.
 
-    A torn last line, left by a crash, is removed first: its write was never reported as done. The
-    file is locked as by ``locked``.
+    An incomplete last line, left by a crash, is removed first: it was never reported as written.
+    The file is locked as by ``locked``.
 
     Raises:
-        ConfigError: another process has held the lock for ``wait`` seconds.
+        ConfigError: another process has held the lock for ``timeout`` seconds.
         OutputError: the file cannot be written, or is not a regular file.
     """
-    with locked(path, wait), _output_errors(path):
+    with locked(path, timeout), _output_errors(path):
         target = _resolve(path)
         is_new = not target.exists()
         descriptor = os.open(target, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _BINARY, _PRIVATE_FILE)
@@ -184,15 +184,15 @@ def _end_of_last_line(descriptor: int) -> int:
     return 0
 
 
-def remove(path: Path, wait: float = LOCK_WAIT) -> None:
+def remove(path: Path, timeout: float = LOCK_TIMEOUT) -> None:
     """Remove a file, if it exists, and its lock file.
 
     Raises:
-        ConfigError: another process has held the lock for ``wait`` seconds.
+        ConfigError: another process has held the lock for ``timeout`` seconds.
         OutputError: the file cannot be removed.
     """
     target = _resolve(path)
-    with locked(path, wait):
+    with locked(path, timeout):
         try:
             with suppress(FileNotFoundError):
                 os.unlink(target)
@@ -217,7 +217,7 @@ def protect(path: Path) -> None:
 
 
 class PartFile:
-    """An output file that appears under its name when it is complete.
+    """An output file that appears under its own name only when it is complete.
 
     It is written as ``FILE.part`` in the same folder and renamed by ``commit``; ``abandon`` leaves
     what was written in ``FILE.part``. A path that is not a regular file (a pipe, a device) is
@@ -302,7 +302,7 @@ class PartFile:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    # A leftover of a killed process is removed, not reused: it could be a link or a pipe by now.
+    # A file left by a killed process is removed, not reused: it could be a link or a pipe by now.
     with suppress(FileNotFoundError):
         os.unlink(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY

@@ -1,13 +1,13 @@
-"""How an option is typed, declared beside the value that it sets.
+"""Declarations of command-line options, beside the fields that they set.
 
-An options object is a dataclass whose fields are annotated with ``Flag`` or ``Argument`` (not a
-frozen one, whose class takes 0.31 ms to make in place of 0.16, at every start); the
-command line makes the parser's options of them::
+An options object is a dataclass whose fields are annotated with ``Flag`` or ``Argument``, from
+which ``contextops.commands.options`` makes the options of the parser. It is not a frozen one, whose
+class takes 0.31 ms to create in place of 0.16, at every start::
 
     @dataclass(kw_only=True)
     class ListOptions:
         patterns: Annotated[list[str], Argument("[PATTERN]...", "Part of an id.")] = ()
-        refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
+        refresh: Annotated[bool, Flag("--refresh", "Make the server reload its list.")] = False
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from contextops.errors import UsageError
 
 Group = Literal["prompt", "answer", "output", "conversation", "connection", "general"]
-"""The section of a command's help in which an option stands."""
+"""The section of a command's help that an option belongs to."""
 
 
 class Flag(NamedTuple):
@@ -48,9 +48,9 @@ class Argument(NamedTuple):
 
 
 def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
-    """Raise ``UsageError`` for two options that exclude each other.
+    """Raise ``UsageError`` if both options of a pair are used.
 
-    Each of a pair is whether it was typed, and its name.
+    A pair is whether the first is used, its name, and the same of the second.
     """
     for first, first_name, second, second_name in pairs:
         if first and second:
@@ -60,7 +60,10 @@ def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
 
 
 def need(*pairs: tuple[bool, str, bool, str]) -> None:
-    """Raise ``UsageError`` for an option without the one that it needs."""
+    """Raise ``UsageError`` if the first option of a pair is used without the second.
+
+    The pairs are those of ``exclude``.
+    """
     for first, first_name, second, second_name in pairs:
         if first and not second:
-            raise UsageError(f"{first_name} goes with {second_name}", remedy=f"add {second_name}")
+            raise UsageError(f"{first_name} requires {second_name}", remedy=f"add {second_name}")

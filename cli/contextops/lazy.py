@@ -1,4 +1,4 @@
-"""Package faces whose names are loaded on first use."""
+"""Names of a package's ``__init__`` that are loaded on first use."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def lazy_names(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[
     package's ``__init__`` imports the same names under ``TYPE_CHECKING``, for type checkers and
     import-linter.
     """
-    homes = {name: module for module, names in modules.items() for name in names}
+    module_of = {name: module for module, names in modules.items() for name in names}
 
     def load(name: str) -> Any:
-        if name not in homes:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{homes[name]}"), name)
-        # From now on it is an ordinary attribute, found without this function.
+        value = getattr(import_module(f"{package}.{module_of[name]}"), name)
+        # From now on it is an ordinary attribute, and this function is not called for it.
         setattr(sys.modules[package], name, value)
         return value
 

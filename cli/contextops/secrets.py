@@ -12,7 +12,7 @@ _MIN_LENGTH_TO_SHOW_END = 16
 
 
 def mask(secret: str) -> str:
-    """Return ``***`` and the last four characters of a secret, of a short one none."""
+    """Return ``***`` and the last four characters of a secret, or only ``***`` if it is short."""
     secret = secret.strip()
     return HIDDEN + (secret[-_VISIBLE_END:] if len(secret) >= _MIN_LENGTH_TO_SHOW_END else "")
 
@@ -40,7 +40,7 @@ def redact(text: str) -> str:
 
 
 def masked_header(name: str, value: str) -> str:
-    """Return the value of a header, masked if its name is that of a secret."""
+    """Return the value of a header, masked if ``is_secret_name`` is true for its name."""
     return mask(value) if is_secret_name(name) else value
 
 

@@ -1,4 +1,4 @@
-"""JSON by RFC 8259: strict when it is read, safe for a terminal when it is written."""
+"""JSON as in RFC 8259: parsed strictly, and encoded safely for a terminal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 _LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATES = "[\ud800-\udfff]"
 # Characters that a terminal would obey (DEL, C1, bidi overrides and isolates), and the two line
-# ends of Unicode that break JSON lines for readers that split at them.
+# separators of Unicode, which break JSON lines for readers that split at them.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WHITE_SPACE = " \t\r\n"
 # A string longer than this is encoded in parts of this many characters.
 _BLOCK = 1 << 18
 # A list longer than this is encoded in slices of this many items, without looking at each.
 _SLICE = 100
-# Functions that walk a value call themselves once a level, and Python allows 1,000 levels.
+# Functions that walk a value recurse once per level, and Python allows 1,000 levels.
 _MAX_DEPTH = 200
 
 
@@ -37,11 +37,11 @@ def loads(text: str | bytes) -> Any:
     try:
         value, end = _DECODER.raw_decode(text)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
     if end != len(text):
         raise ValueError(f"unexpected text after the value, at character {end}")
     if text.count("[") + text.count("{") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
-        raise ValueError("nested too deep")
+        raise ValueError("nested too deeply")
     return _replace_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value
 
 
@@ -59,7 +59,7 @@ def dumps(value: Any, *, indent: bool = False) -> str:
 def iterencode(value: Any) -> Iterator[bytes]:
     """Yield the UTF-8 of ``dumps(value)`` in blocks of about 256 KB.
 
-    A text of 64 MB, or a list of 100,000 models, is not copied.
+    A string of 64 MB, or a list of 100,000 models, is not copied.
     """
     block = bytearray()
     for piece in _pieces(value):
@@ -103,7 +103,7 @@ class EncodedList(list[Any]):
 
 
 def without_surrogates(text: str) -> str:
-    """Replace each lone surrogate, which UTF-8 cannot encode, by U+FFFD."""
+    """Replace each lone surrogate, which UTF-8 cannot encode, with U+FFFD."""
     return re.sub(_SURROGATES, "\ufffd", text)
 
 
@@ -143,7 +143,7 @@ def _pieces_of_list(items: list[Any]) -> Iterator[str]:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Return whether arrays and objects are nested in more than so many levels."""
+    """Return whether arrays and objects are nested more than ``levels`` deep."""
     layer = [value]
     for _ in range(levels):
         containers = [node for node in layer if isinstance(node, (dict, list))]
@@ -170,7 +170,7 @@ def _replace_surrogates(value: Any) -> Any:
 def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number out of range")
+        raise ValueError("number out of range")
     return number
 
 

@@ -13,8 +13,8 @@ _COMPARED = 300
 def closest(word: str, known: Iterable[str], *, n: int = 1, ignore_case: bool = False) -> list[str]:
     """Return up to ``n`` known names that look like ``word``, the most similar first.
 
-    ``word`` itself is not among them. With ``ignore_case``, the first of the known names that
-    differ in case only stands for all of them.
+    ``word`` itself is not returned. With ``ignore_case``, only the first of several names that
+    differ in case alone is.
     """
     import difflib
     import heapq

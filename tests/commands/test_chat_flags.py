@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("workdir")
         (["-o", "f", "--jsonl"], "-o and --jsonl exclude"),
         (["--messages", "m.json", "--session", "s"], "--messages and --session exclude"),
         (["--dry-run", "-o", "f"], "--dry-run and -o exclude"),
-        (["--curl"], "--curl goes with --dry-run"),
+        (["--curl"], "--curl requires --dry-run"),
         (["-f", "-", "-f", "-"], "used twice"),
         (["-f", "-", "--messages", "-"], "used twice"),
         (["-f", "-", "-i", "-"], "used twice"),

@@ -94,7 +94,7 @@ def test_tool_choice_is_sent(run, serve, exported, typed, sent):
     ("flags", "words"),
     [
         ([*ARGV, "--tool-choice", "then"], "unknown tool then: the tools are get_weather, now"),
-        (["chat", "send", "--tool-choice", "auto"], "--tool-choice goes with --tools"),
+        (["chat", "send", "--tool-choice", "auto"], "--tool-choice requires --tools"),
         ([*ARGV, "-x"], "-x and --tools exclude"),
         ([*ARGV, "--param", "tools=[]"], "tools is set twice"),
         ([*ARGV, "--tool-choice", "now", "--param", "tool_choice=none"], "set twice"),
@@ -409,7 +409,7 @@ def test_json_is_utf8_whatever_the_encoding_of_text(run, here, flag):
     result = run(*argv, flag, "accented.json")
     assert (result.status, result.stdout) == (26, "")
     assert "accented.json is not UTF-8: byte 0xf6 at offset" in result.stderr
-    assert "; give an array of " in result.stderr
+    assert "; provide an array of " in result.stderr
 
 
 def test_session_does_not_send_calls_without_results(run, serve, exported):

@@ -291,7 +291,7 @@ def test_full_disk_leaves_file_unchanged(run, stored, monkeypatch):
 # --- get ---
 
 
-def test_get_prints_value_in_force_from_any_level(run, stored):
+def test_get_prints_value_in_effect_from_any_level(run, stored):
     stored('[profiles.default]\nmodel = "stored"\n')
     assert run("config", "get", "model").stdout == "stored\n"
     exported = {"CONTEXTOPS_MODEL": "exported"}

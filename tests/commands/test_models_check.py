@@ -413,7 +413,7 @@ def test_max_latency_requires_probe(run):
     result = run("models", "check", "--max-latency", "5s", "a")
     assert (result.status, result.stderr) == (
         2,
-        "contextops: --max-latency goes with --probe; add --probe\n",
+        "contextops: --max-latency requires --probe; add --probe\n",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which value is in force."""
+"""Which value is in effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from contextops.config.layers import collect_layers
 from contextops.config.profile import resolve
-from contextops.config.show import settings_in_force
+from contextops.config.show import effective_settings
 from contextops.errors import ConfigError, InputError, UsageError
 
 KEY = "sk-CANARY0123456789"
@@ -164,7 +164,7 @@ def test_representations_contain_no_key(stored, environ):
     assert KEY not in repr(resolve({}, environ))
     assert KEY not in repr(resolve({}, environ).key)
     assert KEY not in repr(sources)
-    assert KEY not in repr(settings_in_force(sources))
+    assert KEY not in repr(effective_settings(sources))
 
 
 def test_local_profile_ignores_settings_of_servers(stored, environ):
@@ -196,7 +196,7 @@ def test_local_profile_is_named_by_environment_or_file(stored, environ):
 
 @pytest.mark.parametrize("typed", [{"base_url": A}, {"api_key_file": "/key"}])
 def test_local_profile_refuses_address_and_key(environ, typed):
-    with pytest.raises(UsageError, match="does not go with the profile local"):
+    with pytest.raises(UsageError, match="cannot be used with the profile local"):
         resolve({"profile": "local", **typed}, environ)
 
 

@@ -1,20 +1,20 @@
-"""The settings in force, as they are shown."""
+"""How the settings in effect are shown."""
 
 from __future__ import annotations
 
 from contextops.config.dotted_keys import split_key
 from contextops.config.layers import collect_layers
-from contextops.config.show import look_up, settings_in_force
+from contextops.config.show import effective_settings, look_up
 
 KEY = "sk-CANARY0123456789"
 
 
-def test_every_value_in_force_has_its_origin(stored, environ):
+def test_every_value_in_effect_has_its_origin(stored, environ):
     path = stored(
         '[profiles.default]\nmodel = "m"\nparams = {seed = 1}\nbase_url = "http://a/v1"\n'
     )
     environ["CONTEXTOPS_RETRIES"] = "3"
-    found = settings_in_force(
+    found = effective_settings(
         collect_layers({"idle_timeout": "5s", "params": {"top_p": 1}}, environ)
     )
     in_file = f"{path} [profiles.default]"
@@ -32,7 +32,7 @@ def test_every_value_in_force_has_its_origin(stored, environ):
         "allow_http": ("false", "default"),
         "insecure": ("false", "default"),
     }
-    assert settings_in_force(collect_layers({}, environ))["model"].origin == in_file
+    assert effective_settings(collect_layers({}, environ))["model"].origin == in_file
 
 
 def test_table_is_looked_up_as_whole_and_in_parts(environ):

@@ -69,7 +69,7 @@ class Client:
         profile: Profile,
         *,
         note: Callable[[str], None],
-        detail: Callable[[str], None] = discard,
+        detail: Callable[[str], None] | None = None,
         hide: Callable[[str], None] = discard,
         wait: Wait | None = None,
         base_url: str | None = None,
@@ -79,7 +79,7 @@ class Client:
         self._profile = profile
         self._base_url = base_url or profile.base_url
         self._key = key
-        self._detail = detail
+        self._detail = detail = detail or discard
         self._hide = hide
         for name, value in profile.headers.items():
             if is_secret_name(name):

@@ -53,7 +53,7 @@ _CHECK_URL = "check base_url ('contextops config get base_url'): is it the serve
 class AmbiguousAuthError(AuthError):
     """A 401 in a provider's shape: about the caller's key, or about the server's own key.
 
-    Open WebUI passes on what its providers answer, so the response alone does not tell.
+    Open WebUI passes on what its providers answer, so the response does not say which.
     """
 
     def as_provider_error(self) -> ContextopsError:
@@ -235,7 +235,7 @@ def _rejection(
 
 
 def error_in_document(document: Any, http_status: int = 200) -> ContextopsError:
-    """Return the error that a JSON document stands for which came as a success but is no answer."""
+    """Return the error for a JSON document of a successful response that is not an answer."""
     message = server_message(strict_json.dumps(document).encode())
     if isinstance(document, dict) and document.get("error"):
         return ServerError("the server failed", message, "try later", http_status=http_status)
@@ -263,5 +263,5 @@ def not_json_error(url: str, why: str) -> ContextopsError:
 
 
 def web_page_error(url: str) -> ContextopsError:
-    """Return the error for a web page: Open WebUI answers each path that it does not know so."""
+    """Return the error for a web page, with which Open WebUI answers every unknown path."""
     return BadResponseError(f"{url} answered with a web page", "it is not an API path", _CHECK_URL)

@@ -73,5 +73,5 @@ def save_model_ids(folder: Path, profile: str, ids: Iterable[str]) -> None:
         if path.is_file() and path.read_bytes() == lines.encode():
             # Most lists equal the last one, which saves the lock and the wait for the disk.
             return
-        with files.locked(path, wait=0.0):
+        with files.locked(path, timeout=0.0):
             files.replace(path, lines.encode())

@@ -62,14 +62,14 @@ class Reply:
             self._deadlines.token()
 
     def body(self) -> bytes:
-        """Return the whole body; raises ``TooLargeError`` beyond ``max_body``."""
+        """Return the complete body; raises ``TooLargeError`` beyond ``max_body``."""
         if self.error is not None:
             return self._final.body
         return read_body(self._final.response, self._max_body)
 
 
 def read_body(response: Response, limit: int, start: bytes = b"") -> bytes:
-    """Return a whole body, of which ``start`` has been read already.
+    """Return a complete body, of which ``start`` has been read already.
 
     Raises:
         TooLargeError: It is larger than ``limit`` bytes.

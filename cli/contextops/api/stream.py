@@ -1,7 +1,7 @@
-"""What vendors do differently in an answer, read into one shape.
+"""The differences between vendors in an answer, read into one shape.
 
 Servers follow OpenAI's chat completions, each with departures of its own. Every departure is dealt
-with here, and nowhere else: how a stream is told from a document (``is_stream``), which events
+with here, and nowhere else: how a stream differs from a document (``is_stream``), which events
 belong to the answer and which report an error (``read_chunks``), under which names text and
 reasoning come (``read_deltas``), which parts make one tool call (``ToolCallBuilder``), and which
 finish reasons mean that the answer is truncated (``TRUNCATION_REASONS``).

@@ -27,7 +27,7 @@ def client_context(
 
 
 def _refuse_passphrase() -> str:
-    """Keep OpenSSL from asking for one on the terminal, where a script would wait forever."""
+    """Prevent OpenSSL from asking for one at the terminal, where a script would wait forever."""
     raise ValueError("client_cert is protected by a passphrase; use one without")
 
 

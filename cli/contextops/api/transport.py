@@ -346,7 +346,7 @@ _UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.Invali
 
 
 def _translate(error: BaseException, url: str, *, has_head: bool) -> BaseException:
-    """Return the error to raise for what httpx raised: the one table of its exceptions."""
+    """Return the error for an exception of httpx: the only place that translates them."""
     host = _host(url)
     tls_error = cause(error, ssl.SSLError)
     if tls_error is not None and not has_head:

@@ -1,4 +1,4 @@
-"""One question and its answer."""
+"""One question and its answer, and the sessions that save them."""
 
 from typing import TYPE_CHECKING
 

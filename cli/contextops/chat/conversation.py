@@ -31,10 +31,10 @@ def _nothing() -> None:
 
 
 class Conversation:
-    """The messages of a conversation, saved in ``session`` where there is one.
+    """The messages of a conversation, saved in ``session`` unless that is None.
 
-    ``messages`` come first in a conversation without a session. A ``system`` message is used where
-    the messages have none, and replaces theirs with ``override_system``.
+    A conversation without a session begins with ``messages``. ``system`` is used if the messages
+    have no system message, and with ``override_system`` in place of theirs.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Conversation:
         override_system: bool = False,
     ) -> None:
         self.session = session
-        """Where it is saved; None where it is not."""
+        """Where it is saved; None if it is not."""
         self._messages = EncodedList(messages_to_send(session.load()) if session else messages)
         self.has_initial_messages = bool(messages)
         """Whether it can be sent without a question."""
@@ -62,7 +62,7 @@ class Conversation:
         if session is not None:
             self.set_system(system)
         else:
-            # It comes before the messages of a file, which may hold system messages of their own.
+            # It comes before the messages of a file, which may include system messages.
             first = {"role": "system", "content": system}
             self._messages = EncodedList([*([first] if system else []), *self._messages])
             self._unsaved.append(first)
@@ -74,7 +74,7 @@ class Conversation:
 
     @property
     def location(self) -> str | None:
-        """Where it is saved, as text for people; None where it is not."""
+        """Where it is saved, as text for people; None if it is not."""
         return self.session.location if self.session else None
 
     @property
@@ -92,7 +92,7 @@ class Conversation:
         self._unsaved.append(message)
 
     def add_question(self, content: Content) -> None:
-        """Add what the user says next; a question before it without an answer is dropped."""
+        """Add the user's next message; a question before it without an answer is dropped."""
         self._drop_question()
         self._messages.encode_items()
         self.is_answered = False
@@ -109,13 +109,13 @@ class Conversation:
         return self._messages
 
     def turns(self) -> list[list[Message]]:
-        """Return the turns that are sent again, each a question and what answers it."""
+        """Return the turns that are sent again, each a question and its answer."""
         return list(split_turns(self._messages))
 
     def undo_turn(self) -> Content | None:
-        """Remove the last turn and return its question; None where there is no turn.
+        """Remove the last turn and return its question; None if there is no turn.
 
-        Its session records that with the next turn, or by ``save``.
+        The session records this with the next turn, or when ``save`` is called.
         """
         self._drop_question()
         places = [place for place, each in enumerate(self._messages) if each["role"] == "user"]
@@ -128,20 +128,20 @@ class Conversation:
 
     @property
     def has_unsaved_turn(self) -> bool:
-        """Whether its session lacks a turn, or that one was undone."""
+        """Whether its session lacks a turn, or the record that one was undone."""
         return self.is_saved and any(record["role"] != "system" for record in self._unsaved)
 
-    def save(self, lock_timeout: float = files.LOCK_WAIT) -> None:
-        """Save what is not saved yet, where it has a session.
+    def save(self, lock_timeout: float = files.LOCK_TIMEOUT) -> None:
+        """Save what its session does not have yet; do nothing without a session.
 
-        What cannot be saved stays for the next time. ``lock_timeout`` is in seconds.
+        Records that cannot be saved are saved by the next call. ``lock_timeout`` is in seconds.
         """
         if self.session is not None and self._unsaved:
             self.session.append(self._unsaved, lock_timeout)
             self._unsaved.clear()
 
     def save_as(self, session: Session) -> None:
-        """Save it in another session from now on, with all that was said before."""
+        """Save it in another session from now on, including all messages so far."""
         records = [*(self.session.load() if self.session else []), *self._unsaved]
         if records:
             session.append(records)
@@ -154,12 +154,12 @@ class Conversation:
         model: str,
         *,
         on_complete: Callable[[], None] = _nothing,
-        partial_lock_timeout: float = files.LOCK_WAIT,
+        partial_lock_timeout: float = files.LOCK_TIMEOUT,
     ) -> Generator[Piece, None, None]:
-        """Yield the pieces of an answer and save the turn, marked where it is not complete.
+        """Yield the pieces of an answer and save the turn, marked if it is not complete.
 
         Only a complete turn is part of the messages after this. ``on_complete`` is called before
-        such a turn is saved; ``partial_lock_timeout`` is the lock timeout of one that broke off.
+        such a turn is saved; ``partial_lock_timeout`` is the lock timeout for an incomplete one.
         """
         text = bytearray()
         response: Mapping[str, Any] = {}
@@ -173,7 +173,7 @@ class Conversation:
                 yield piece
         except BaseException:
             partial = {"role": "assistant", "content": text.decode(), "model": model}
-            # What broke off the answer is the error to report, not what becomes of its record.
+            # The error to report is the one that ended the answer, not one of saving it.
             with suppress(ContextopsError):
                 self._end_turn({**partial, "complete": False}, partial_lock_timeout)
             raise
@@ -187,11 +187,11 @@ class Conversation:
         try:
             self._end_turn(answer_record(response, model))
         except ContextopsError as error:
-            # The answer is complete, and is shown even where it cannot be saved.
+            # The answer is complete, and is shown even if it cannot be saved.
             error.response = dict(response)
             raise
 
-    def _end_turn(self, answer: Record, lock_timeout: float = files.LOCK_WAIT) -> None:
+    def _end_turn(self, answer: Record, lock_timeout: float = files.LOCK_TIMEOUT) -> None:
         turn = [*self._question, answer]
         self.is_answered = is_complete_turn(turn)
         if self.is_answered:

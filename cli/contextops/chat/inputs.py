@@ -28,10 +28,10 @@ _NAME_ENCODING = "name its encoding, e.g. --encoding latin-1"
 class InputReader:
     """Reads the parts of a prompt, each at most ``limit`` bytes long.
 
-    ``encoding`` is that of text. ``note`` gets a line where standard input stays silent.
+    ``encoding`` is that of text. ``note`` is called with a line if standard input stays silent.
 
     Raises:
-        UsageError: Python has no text encoding of this name.
+        UsageError: Python has no text encoding with this name.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class InputReader:
         return decode(self.read_bytes(path), source_name(path), self._encoding)
 
     def read_json(self, path: str, expected: str) -> Any:
-        """Read JSON, which is UTF-8 whatever the encoding of text.
+        """Read JSON, which is always UTF-8.
 
-        ``expected`` says in an error what the file should hold. Raises ``InputError``.
+        ``expected`` describes in an error what the file should contain. Raises ``InputError``.
         """
-        name, remedy = source_name(path), f"give {expected}"
+        name, remedy = source_name(path), f"provide {expected}"
         text = decode(self.read_bytes(path), name, remedy=f"{remedy} in UTF-8")
         try:
             return strict_json.loads(text)
@@ -62,7 +62,7 @@ class InputReader:
             raise InputError(f"{name} is not JSON", str(error), remedy) from None
 
     def read_array(self, path: str, items: str) -> list[Any]:
-        """Read a JSON array; ``items`` names in an error what it should hold."""
+        """Read a JSON array; ``items`` describes in an error what it should contain."""
         value = self.read_json(path, f"an array of {items}")
         if not isinstance(value, list):
             raise InputError(f"{source_name(path)} is not a JSON array of {items}")
@@ -114,19 +114,19 @@ def decode(data: bytes, name: str, encoding: str = "utf-8", remedy: str = _NAME_
     """Decode text and remove a byte order mark.
 
     Raises:
-        InputError: the bytes are not in this encoding; it has the offset.
+        InputError: the bytes are not in this encoding; the error has the offset.
     """
     try:
         text = data.decode(encoding)
         if encoding != "utf-8":
-            # Some encodings, utf-7 for one, can encode a lone surrogate, which UTF-8 cannot.
+            # Some encodings, such as utf-7, can encode a lone surrogate, which UTF-8 cannot.
             text.encode()
     except UnicodeEncodeError as error:
         raise InputError(
             f"{name} contains half a surrogate pair", f"character {error.start}"
         ) from None
     except UnicodeError as error:
-        # Some encodings, idna for one, do not say where.
+        # The errors of some encodings, such as idna, have no offset.
         why = str(error)
         if isinstance(error, UnicodeDecodeError):
             why = f"byte {data[error.start]:#04x} at offset {error.start}"
@@ -164,7 +164,7 @@ def stdin_has_input(*, has_words: bool) -> bool:
         descriptor = sys.stdin.fileno()
         mode = os.fstat(descriptor).st_mode
     except (OSError, ValueError):
-        # A stream without a descriptor: a program runs this one in its own process.
+        # A stream without a descriptor: another program runs this one in its own process.
         return not sys.stdin.closed
     if stat.S_ISREG(mode):
         return not (has_words and os.lseek(descriptor, 0, os.SEEK_CUR) > 0)
@@ -172,9 +172,9 @@ def stdin_has_input(*, has_words: bool) -> bool:
 
 
 def _note_silence(note: Callable[[str], None]) -> None:
-    """Wait for standard input and note after a while that it is being read.
+    """Wait for standard input, and note after a while that it is being read.
 
-    The author of a script may not know that it inherits a pipe that stays open.
+    The author of a script may not know that the command inherits a pipe that stays open.
     """
     if sys.platform == "win32":
         return
@@ -191,9 +191,9 @@ def _note_silence(note: Callable[[str], None]) -> None:
 
 
 def _read_block(stream: BinaryIO) -> bytes:
-    """Return what one read returns; nothing means the end, and must not be read past.
+    """Return the bytes of one read; no bytes mean the end, after which nothing must be read.
 
-    At a terminal, another read would ask for another Ctrl-D.
+    At a terminal, another read would wait for another Ctrl-D.
     """
     try:
         descriptor = stream.fileno()
@@ -206,7 +206,7 @@ def _read_block(stream: BinaryIO) -> bytes:
 
     while True:
         try:
-            # Not from the stream, which takes a non-blocking pipe without data for its end.
+            # The stream would take a non-blocking pipe without data for its end.
             return os.read(descriptor, _BLOCK)
         except BlockingIOError:
             # Other processes share the descriptor: making it blocking would change it for them.
@@ -247,7 +247,7 @@ class StdinLines:
         while not self._lines:
             block = b"" if self._is_at_end else self._read_block()
             first, *more = block.split(b"\n")
-            # Of a line that is too long, no more is held than shows that it is.
+            # Of a line that is too long, only as much is stored as shows that it is.
             self._partial += first[: max(0, self._limit + 2 - len(self._partial))]
             self._is_at_end = not block
             if self._is_at_end and not self._partial:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from contextops.chat.request import names_stdin, parse_params
+from contextops.config import FLAGS
 from contextops.errors import UsageError
 from contextops.flags import Argument, Flag, exclude, need
 from contextops.output import Format
@@ -12,15 +13,7 @@ from contextops.output import Format
 Temperature = Annotated[
     float | None, Flag("--temperature -t", "Sampling temperature.", "NUMBER", group="answer")
 ]
-Params = Annotated[
-    list[str],
-    Flag(
-        "--param",
-        "Set any other parameter of the API, e.g. top_p=0.9; repeatable.",
-        "NAME=VALUE",
-        group="answer",
-    ),
-]
+Params = Annotated[list[str], FLAGS["params"]]
 
 
 @dataclass(kw_only=True)
@@ -132,7 +125,7 @@ class SendOptions:
 
     @property
     def names_stdin(self) -> bool:
-        """Whether an option reads standard input by name; raises ``UsageError`` for two."""
+        """Whether a ``-`` names standard input; raises ``UsageError`` if two do."""
         others = (self.messages, self.schema_file, self.tools_file)
         return names_stdin(self.words, *others, *self.files, *self.images)
 
@@ -158,7 +151,7 @@ class SendOptions:
         )
 
     def request_params(self) -> dict[str, Any]:
-        """Return the parameters of the request that were typed.
+        """Return the parameters of the request from the command line.
 
         Raises:
             UsageError: one is invalid, or is set by two options.

@@ -1,9 +1,9 @@
 """The records of a session, and which messages of them are sent again.
 
-A record is a message (``role``, ``content``) and what is known about it: ``time``, and for an
-answer ``model``, ``complete`` and ``usage``. Records are JSON lines and are only ever appended. A
-turn without a complete answer stays recorded and is not sent again; nor is a turn that was undone,
-which a later record with ``undoes`` and the same question says.
+A record is a message (``role``, ``content``) with its ``time``, and for an answer also its
+``model``, ``complete`` and ``usage``. Records are JSON lines, which are appended and never changed.
+A turn without a complete answer stays recorded, but is not sent again. Nor is a turn that was
+undone: a later record has ``undoes`` and the same question.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOT_SENT = ("time", "model", "complete", "usage", "undone", "undoes")
 def parse_records(data: bytes, location: str) -> list[Record]:
     """Parse the complete lines of a session; records of turns that were undone get ``undone``.
 
-    Text after the last line end is what a crash left, and is ignored.
+    Text after the last line end is an incomplete record, left by a crash, and is ignored.
 
     Raises:
         InputError: a line is not a message.
@@ -54,7 +54,7 @@ def _parse_record(line: bytes, name: str) -> Record:
 
 
 def _apply_undos(records: Iterable[Record]) -> list[Record]:
-    """Mark the turns that were undone, and leave out the records that undo them."""
+    """Mark the turns that were undone, and remove the records that undo them."""
     result: list[Record] = []
     for record in records:
         if not record.get("undoes"):
@@ -69,28 +69,28 @@ def _apply_undos(records: Iterable[Record]) -> list[Record]:
 
 
 def encode_records(records: Iterable[Record]) -> bytes:
-    """Encode records as lines; one without a ``time`` gets the present."""
+    """Encode records as lines; one without a ``time`` gets the current time."""
     now = timestamp()
     lines = (strict_json.dumps({**record, "time": record.get("time", now)}) for record in records)
     return "".join(f"{line}\n" for line in lines).encode()
 
 
 def timestamp() -> str:
-    """Return the present in UTC, to the second, as ISO 8601 writes it."""
+    """Return the current time in UTC, to the second, in ISO 8601 format."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def messages_to_send(records: Sequence[Record]) -> list[Message]:
-    """Return what is sent of a session: the latest system message, then every complete turn."""
+    """Return the messages of a session to send: the last system message and the complete turns."""
     system = [record for record in records if record["role"] == "system"][-1:]
-    # An empty one was recorded to remove those before it.
+    # An empty one means that the system message was removed.
     system = [record for record in system if record["content"]]
     turns = [record for turn in split_turns(records) if is_complete_turn(turn) for record in turn]
     return [to_message(record) for record in (*system, *turns)]
 
 
 def split_turns(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Split records into turns: each a question and what answers it, without system messages."""
+    """Split records into turns: each a question and its answer, without system messages."""
     turn: list[Record] = []
     for record in records:
         if record["role"] == "user" and turn:
@@ -116,7 +116,7 @@ def is_complete_turn(turn: Sequence[Record]) -> bool:
 
 
 def to_message(record: Record) -> Message:
-    """Return the message of a record, without what is known about it."""
+    """Return the message of a record, without the fields that only a session has."""
     return {name: value for name, value in record.items() if name not in _NOT_SENT}
 
 

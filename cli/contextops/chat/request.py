@@ -23,15 +23,15 @@ _IMAGE_TYPES = {
 
 
 def names_stdin(words: Sequence[str], *paths: str | None) -> bool:
-    """Return whether ``-`` is one of the paths or the only word.
+    """Return whether ``-`` is one of the paths, or the only word.
 
     Raises:
-        UsageError: more than one of them is.
+        UsageError: ``-`` is used more than once.
     """
     dashes = [path for path in (*paths, *words[: len(words) == 1]) if path == STANDARD_INPUT]
     if len(dashes) > 1:
         raise UsageError(
-            "standard input is used twice", "'-' can be given once", "put one into a file"
+            "standard input is used twice", "'-' can be used only once", "put one into a file"
         )
     return bool(dashes)
 
@@ -44,11 +44,11 @@ def gather_prompt(
     stdin: bool,
     has_more: bool = False,
 ) -> str:
-    """Join the words, standard input and each file in its frame, an empty line between.
+    """Join the words, standard input and each file in its frame, separated by empty lines.
 
     ``-`` as the only word is standard input, even at a terminal. With ``stdin`` it is also read
-    without being named, where it has input (see ``stdin_has_input``). ``has_more`` says that this
-    would be a prompt without standard input.
+    without being named, if it has input (see ``stdin_has_input``). ``has_more`` says that there
+    is a prompt even without words, files and standard input.
 
     Raises:
         InputError: an input cannot be read.
@@ -61,12 +61,12 @@ def gather_prompt(
             texts.append(reader.read_text(STANDARD_INPUT))
     unframed = [(text,) for text in texts if text.strip()]
     framed = [frame_file(path, reader.read_text(path)) for path in files]
-    # Joined once: each step between would copy a text of 30 MB again.
+    # Joined once: each intermediate step would copy a text of 30 MB again.
     return "".join([piece for part in [*unframed, *framed] for piece in ("\n\n", *part)][1:])
 
 
 def require_prompt(prompt: str, *, has_more: bool) -> None:
-    """Raise ``UsageError`` where a prompt is empty, unless there is more to send."""
+    """Raise ``UsageError`` if a prompt is empty, unless there is more to send."""
     if not prompt.strip() and not has_more:
         raise UsageError(
             "no prompt",
@@ -76,9 +76,9 @@ def require_prompt(prompt: str, *, has_more: bool) -> None:
 
 
 def frame_file(path: str, content: str) -> tuple[str, str, str]:
-    """Return the text of a file in an element that names it, in three pieces to join.
+    """Return the start tag, the text and the end tag that frame a file in the prompt.
 
-    The tag is one that the text does not close.
+    The tag gets a number if the text contains its end tag.
     """
     tag, number = "document", 1
     while f"</{tag}>" in content:
@@ -133,7 +133,7 @@ def read_messages(path: str, reader: InputReader) -> list[Message]:
     """Read a JSON array of messages.
 
     Raises:
-        InputError: it cannot be read, or an item is not a message; it has the index.
+        InputError: it cannot be read, or an item is not a message; the error has the index.
     """
     messages = reader.read_array(path, "messages")
     for index, message in enumerate(messages):
@@ -144,7 +144,7 @@ def read_messages(path: str, reader: InputReader) -> list[Message]:
 
 
 def message_fault(message: Any) -> str | None:
-    """Return why a value is not a message, as the ``why`` of an error; None where it is one."""
+    """Return why a value is not a message, as the ``why`` of an error; None if it is one."""
     if not isinstance(message, dict):
         return "it is not an object"
     role, content = message.get("role"), message.get("content")
@@ -189,9 +189,10 @@ _OTHER_OPTIONS = {
 
 
 def parse_params(pairs: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse the ``NAME=VALUE`` pairs of ``--param``, and add parameters with their own option.
+    """Parse the ``NAME=VALUE`` pairs of ``--param``, and add the parameters in ``options``.
 
-    A value that is not JSON is text. An option whose value is None was not typed.
+    A value that is not JSON is text. ``options`` are parameters that have an option of their own,
+    None if it was not used.
 
     Raises:
         UsageError: a pair is invalid, has an option of its own, or a parameter is set twice.
@@ -226,9 +227,9 @@ def parse_variables(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _require_utf8(name: str, text: str) -> str:
-    """Return the text; raise ``InputError`` where it has surrogates.
+    """Return the text; raise ``InputError`` if it has surrogates.
 
-    Python puts them where an argument of the command line was not UTF-8.
+    Python represents bytes of the command line that are not UTF-8 as surrogates.
     """
     try:
         text.encode()

@@ -1,8 +1,8 @@
-"""Structured output: how JSON that matches a schema is asked for, and how answers are checked.
+"""Structured output: requesting JSON that matches a schema, and checking the answer.
 
-A server that supports ``response_format`` constrains its model to the schema. Where one refuses or
-ignores it, the schema is put into the system message and the question is asked once more. The
-answer is checked here either way.
+A server that supports ``response_format`` constrains its model to the schema. If a server rejects
+or ignores it, the request is sent once more with the schema in the system message. The answer is
+checked here either way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Ask = Callable[[Body], Generator[Piece, None, None]]
 """Sends the body of a request and yields the pieces of the answer."""
 
 _RESPONSE_FORMAT = "response_format"
-# Servers refuse it in words of their own: "structured outputs", llama.cpp "JSON schema error".
+# Servers word their refusal differently: "structured outputs", llama.cpp "JSON schema error".
 _ABOUT_SCHEMA = re.compile(
     r"response[ _-]?format|json[ _-]?schema|structured.?output", re.IGNORECASE
 )
@@ -107,7 +107,7 @@ class Schema:
                     )
 
     def _fault_of(self, text: str) -> str | None:
-        """Return the fault that stands first in a document; None where it matches."""
+        """Return the first mismatch in the order of the document; None if it matches."""
         from jsonschema.exceptions import UnknownType
         from referencing.exceptions import Unresolvable
 
@@ -120,7 +120,7 @@ class Schema:
         except Unresolvable as error:
             raise _unresolved(self._name, error.ref) from None
         except (RecursionError, ArithmeticError):
-            return "it cannot be checked: it is nested too deep, or has too large a number"
+            return "it cannot be checked: it is nested too deeply, or has too large a number"
         except (UnknownType, re.error, TypeError, AttributeError) as error:
             # A part of the schema below a keyword that its draft does not check.
             message = str(error).partition("\n")[0][:_MAX_MESSAGE]
@@ -137,7 +137,7 @@ class Schema:
 
 
 def read_schema(path: str, reader: InputReader, max_time: float | None = None) -> Schema:
-    """Read a JSON Schema of any draft that ``jsonschema`` knows; 2020-12 where it names none.
+    """Read a JSON Schema of any draft that ``jsonschema`` knows; 2020-12 if it names none.
 
     Raises:
         InputError: it cannot be read, is not a JSON Schema, or refers to what is not in it.
@@ -187,7 +187,7 @@ def _check_schema(draft: Any, name: str, value: Any, location: str = "") -> None
 
 
 def _check_references(draft: Any, name: str, value: dict[str, Any]) -> None:
-    """Resolve every reference, and check what it leads to, before anything is sent."""
+    """Resolve every reference, and check its target, before anything is sent."""
     from jsonschema_specifications import REGISTRY
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, specification_with
@@ -230,7 +230,7 @@ def _pointer(path: Iterable[Any]) -> str:
 
 
 class _Positions:
-    """The order of a document's parts, by which the fault that is written first is found."""
+    """The positions of the parts of a document, for finding the first of several mismatches."""
 
     def __init__(self, document: Any) -> None:
         self._document = document
@@ -249,7 +249,7 @@ class _Positions:
         return tuple(positions)
 
     def _in_container(self, part: Any) -> dict[Any, int]:
-        """Return the position of each key; counted once, since each key may have a fault."""
+        """Return the position of each key; counted once, since each key may have a mismatch."""
         known = self._known.get(id(part))
         if known is None:
             keys = range(len(part)) if isinstance(part, list) else part
@@ -264,10 +264,11 @@ class _Positions:
 def ask_with_schema(
     ask: Ask, body: Body, schema: Schema, note: Callable[[str], None]
 ) -> Generator[Piece, None, None]:
-    """Send a request with ``response_format``, and again without where the server lacks it.
+    """Send a request with ``response_format``, and once more without if the server lacks it.
 
-    The second has the schema in the system message. The text of the first answer is held until it
-    is clear that it counts; an error after it yields it first, for the record of the conversation.
+    The second request has the schema in the system message. The text of the first answer is held
+    until it is known to be JSON. If an error ends that answer, its text is yielded before the error
+    is raised, so that a session can record it.
     """
     held: list[Piece] = []
     why = ""
@@ -310,14 +311,14 @@ def _refusals(response: Response) -> list[str]:
 
 
 def _texts(response: Response) -> Iterator[str]:
-    """Yield the text of each choice that calls no tool; an answer without choices is empty."""
+    """Yield the text of each choice that calls no tool; an empty text if there is no choice."""
     for choice in response["choices"] or [{}]:
         if not tool_calls_of(choice):
             yield text_of_choice(choice)
 
 
 def _with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:
-    """Add to the first message where it is the system's: not every model takes a second one."""
+    """Add an instruction to the system message: not every model accepts a second one."""
     if not messages or messages[0]["role"] not in ("system", "developer"):
         return [{"role": "system", "content": instruction}, *messages]
     content = messages[0]["content"]

@@ -1,6 +1,6 @@
 """The use case of ``chat send``: one question, and its answer.
 
-It knows neither the command line nor a terminal: another command can send a question with it.
+It depends on neither the command line nor a terminal, so that other commands can use it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Request:
     """A question that is ready to be sent."""
 
     options: SendOptions
-    """Those that were typed, with what the template adds."""
+    """The options of the command line, with the schema of the template."""
 
     body: dict[str, Any]
     conversation: Conversation
@@ -141,7 +141,7 @@ def prepare(
     answer_format: Format = None,
     override_system: bool = False,
 ) -> Request:
-    """Read all that a question is made of, and compose its request.
+    """Read the inputs of a question, and make its request.
 
     ``model`` is called last: it may ask the server. With ``override_system`` the system message of
     the profile replaces that of the session.
@@ -166,7 +166,7 @@ def prepare(
     if options.tool_choice is not None:
         params["tool_choice"] = parse_tool_choice(options.tool_choice, params["tools"])
 
-    # A template is typed, and so is its system message.
+    # A template is named on the command line, so its system message overrides the session's.
     override_system = override_system or bool(template and template.says_system)
     if options.messages is not None:
         conversation = Conversation(
@@ -196,7 +196,7 @@ def prepare(
 def _template_variables(options: SendOptions, template: Template | None) -> dict[str, str]:
     """Return the template's variables; checked before anything is read."""
     if options.variables and template is None:
-        raise UsageError("--var goes with --template", remedy="add --template NAME")
+        raise UsageError("--var requires --template", remedy="add --template NAME")
     variables = parse_variables(options.variables)
     if template:
         template.check(variables)
@@ -206,7 +206,7 @@ def _template_variables(options: SendOptions, template: Template | None) -> dict
 def _with_template_schema(
     options: SendOptions, template: Template | None, answer_format: Format
 ) -> SendOptions:
-    """Return options with the template's schema, where none was typed."""
+    """Return the options with the template's schema, if there is no ``--schema``."""
     if options.schema_file is not None or not (template and template.schema):
         return options
     exclude(
@@ -214,7 +214,7 @@ def _with_template_schema(
         (True, "the template's schema", answer_format == "jsonl", "--jsonl"),
     )
     options = replace(options, schema_file=str(template.schema))
-    # Once more, as --param may set response_format too.
+    # Checked again, since --param may set response_format too.
     options.request_params()
     return options
 

@@ -1,4 +1,4 @@
-"""Sessions: conversations that are saved, found by their names.
+"""Sessions: conversations that are saved under a name.
 
 Each is a file of JSON lines (see ``records``) in the state folder, or at a path that ends in
 ``.jsonl``. Only this module knows that they are files.
@@ -25,7 +25,7 @@ _DEVICE = r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?"
 
 @dataclass(frozen=True)
 class Session:
-    """One saved conversation, which need not exist yet; equal to another in the same place."""
+    """One saved conversation, which need not exist yet; equal to another at the same path."""
 
     name: str = field(compare=False)
     _path: Path
@@ -36,10 +36,10 @@ class Session:
         return str(self._path)
 
     def exists(self) -> bool:
-        """Return whether something is saved in its place.
+        """Return whether something exists at its path.
 
         Raises:
-            InputError: the system does not say.
+            InputError: this cannot be determined, for lack of permission for example.
         """
         try:
             self._path.stat()
@@ -50,7 +50,7 @@ class Session:
         return True
 
     def is_file(self) -> bool:
-        """Return whether its place holds a regular file."""
+        """Return whether it is saved in a regular file."""
         return self._path.is_file()
 
     def load(self) -> list[Record]:
@@ -67,7 +67,7 @@ class Session:
             raise self._unreadable(error) from None
         return parse_records(data, self.location)
 
-    def append(self, records: Sequence[Record], lock_timeout: float = files.LOCK_WAIT) -> None:
+    def append(self, records: Sequence[Record], lock_timeout: float = files.LOCK_TIMEOUT) -> None:
         """Append all records or none; when this returns, they are on the disk.
 
         ``lock_timeout`` is in seconds: another process may be writing to the session.
@@ -94,7 +94,7 @@ class SessionStore:
         """Return the session of a name, or of a path that ends in ``.jsonl``.
 
         Raises:
-            UsageError: it is neither; no name leads out of the folder.
+            UsageError: it is neither; a name cannot lead out of the folder.
         """
         if name.endswith(_SUFFIX) and len(Path(name).name) > len(_SUFFIX) and "\0" not in name:
             try:
@@ -137,7 +137,7 @@ class SessionStore:
     def describe(self, name: str) -> dict[str, Any]:
         """Return the name, path, number of messages, last model and last time of a session.
 
-        Raises as ``records``. The model and the time are None where nothing says.
+        Raises as ``records``. The model and the time are None if no record has them.
         """
         session = self._existing(name)
         records = session.load()
@@ -152,7 +152,7 @@ class SessionStore:
         }
 
     def remove(self, *names: str) -> None:
-        """Delete sessions: all, or none where one does not exist.
+        """Delete sessions: all, or none if one does not exist.
 
         Raises:
             ConfigError: one does not exist.

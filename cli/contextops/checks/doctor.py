@@ -74,7 +74,7 @@ def run_checks(checks: dict[str, Check]) -> Iterator[CheckResult]:
 def examine(
     profile: Callable[[], Profile], client: Callable[[], Client], anonymous: Callable[[], Client]
 ) -> Iterator[CheckResult]:
-    """Check the whole setup and yield the results in the order in which a request needs each part.
+    """Check the setup, in the order in which a request needs its parts, and yield the results.
 
     The parameters return the profile, the client of its server, and a client of the same server
     that sends no key. They are called when a check needs them, since making them may fail. All

@@ -37,7 +37,7 @@ FIRST_PAUSE = 0.5
 LAST_PAUSE = 10.0
 """Seconds between two polls: they double from the first to the last."""
 
-# Errors that waiting cannot solve.
+# Errors that waiting cannot resolve.
 _FINAL_ERRORS = (AuthError, ConfigError, UsageError, OutputError)
 
 # An error names this many missing models at most, since each suggestion takes time to find.
@@ -47,7 +47,7 @@ ListIds = Callable[[], list[str]]
 Probe = Callable[[str], float]
 """Ask a model for one token and return the seconds until it came; raises what prevented it."""
 Match = Callable[[str, Sequence[str]], list[str]]
-"""Return the ids that a name stands for, of all ids."""
+"""Return the ids that a name matches, out of all ids."""
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,7 @@ class ModelsCheckOptions:
         bool,
         Flag(
             "--probe",
-            "Ask each model for one token; being listed does not prove it works.",
+            "Request one token from each model; a listed one may not work.",
         ),
     ] = False
     max_latency: Annotated[
@@ -82,12 +82,12 @@ class ModelsCheckOptions:
         float | None,
         Flag(
             "--wait",
-            "Poll until all pass, for at most DURATION; a refused key ends it.",
+            "Poll until all pass, for at most DURATION; a rejected key ends it.",
             metavar="DURATION",
             parse=parse_duration,
         ),
     ] = None
-    refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
+    refresh: Annotated[bool, Flag("--refresh", "Make the server reload its list.")] = False
 
     def validate(self) -> None:
         """Raise ``UsageError`` for options that cannot be used together or at all."""
@@ -241,7 +241,7 @@ def _probe(model: str, probe: Probe, max_latency: float) -> ModelCheck:
 
 
 def add_suggestions(checks: list[ModelCheck]) -> list[ModelCheck]:
-    """Add to the errors of the first ten missing models which ids may have been meant."""
+    """Add similar ids to the errors of the first ten missing models."""
     suggested = 0
     for each in checks:
         if each.error and each.offered and each.model and suggested < _MAX_NAMED:
@@ -251,7 +251,7 @@ def add_suggestions(checks: list[ModelCheck]) -> list[ModelCheck]:
 
 
 def combined_error(checks: Iterable[ModelCheck]) -> ContextopsError | None:
-    """Return the error that stands for all of them: that of missing models, else the first."""
+    """Return one error for all: that of the missing models, else the first."""
     failed = [each for each in checks if each.error]
     missing = [each for each in failed if each.available is False]
     if len(missing) > 1:
@@ -288,7 +288,7 @@ def poll_until_ok(
 ) -> list[ModelCheck]:
     """Poll until no check fails, waiting cannot help, or the seconds are over.
 
-    ``poll`` takes the seconds that are left. ``progress`` takes what is waited for.
+    ``poll`` takes the seconds that are left, ``progress`` a line that says what is missing.
     """
     end = clock() + seconds
     # The last poll still gets some time.
@@ -297,7 +297,7 @@ def poll_until_ok(
     checks = poll(seconds)
     if seconds and clock() >= end:
         for each in checks:
-            # The end of the wait was the limit that this poll ran into, not its --max-time.
+            # The limit that this poll reached is the end of the wait, not its --max-time.
             if isinstance(each.error, TimedOutError) and "--max-time" in each.error.remedy:
                 each.error.remedy = "allow more with --wait"
     while (error := combined_error(checks)) is not None:

@@ -21,7 +21,7 @@ SUMMARIES = {
     "completion": "Print the completion script of a shell.",
     "help": "Explain a topic or a command.",
 }
-"""The help of each, in the order in which a new user needs them."""
+"""The summary of each command, in the order in which a new user needs them."""
 
 SUMMARIES_OF_CHAT = {
     "send": "Send one prompt and print the answer as it comes.",
@@ -30,7 +30,7 @@ SUMMARIES_OF_CHAT = {
 
 
 class Commands(Mapping[str, Any]):
-    """Commands by name, loaded on first use, in place of Typer's mapping of loaded ones."""
+    """Commands by name, loaded on first use; replaces the dictionary of Typer's group."""
 
     def __init__(self, names: Iterable[str], prefix: str = "") -> None:
         self._names = list(names)
@@ -56,7 +56,7 @@ class Commands(Mapping[str, Any]):
 class LazyGroup(Group):
     """A group whose commands are loaded when they are named.
 
-    Each is in the module of its name, after ``prefix``.
+    The command ``name`` is the ``app`` of the module ``{prefix}{name}``.
     """
 
     summaries: ClassVar[Mapping[str, str]]

@@ -9,7 +9,7 @@ from contextops import strict_json
 from contextops.chat import InputReader, read_argument
 from contextops.commands.context import Context
 from contextops.commands.options import command
-from contextops.commands.parser import OnlineCommand, alone
+from contextops.commands.parser import OnlineCommand, standalone
 from contextops.errors import BadResponseError, UsageError
 from contextops.flags import Argument, Flag, exclude
 from contextops.output import Printer, sanitize_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextops.api import Reply
 
 
-app = alone()
+app = standalone()
 
 
 @dataclass(kw_only=True)
@@ -45,7 +45,7 @@ class ApiOptions:
         list[str],
         Flag(
             "--form -F",
-            "Upload a file, or send a field as NAME=VALUE; may be given again.",
+            "Upload a file, or send a field as NAME=VALUE; repeatable.",
             "NAME=@FILE",
         ),
     ] = field(default_factory=list)
@@ -58,7 +58,7 @@ class ApiOptions:
 def api(context: Context, options: ApiOptions) -> None:
     """Call any endpoint of the server.
 
-    The body of the response is printed as it arrives.
+    The body of the response is printed: in a pipe as it arrives, on a terminal as indented JSON.
 
     \b
     contextops api GET /api/version
@@ -78,14 +78,14 @@ def api(context: Context, options: ApiOptions) -> None:
             if options.include:
                 _print_body(reply, printer)
             if isinstance(error, BadResponseError) and error.http_status in (404, 405):
-                # Here the path was typed, and is more likely wrong than the server's address.
+                # The path was typed here, and is more likely wrong than the server's address.
                 error.remedy = "check METHOD and PATH"
             raise error
         is_web_page = reply.headers.get("content-type", "").startswith("text/html")
         if is_web_page and not _accepts_html(context.profile.headers):
             raise BadResponseError(
                 f"{url} answered with a web page",
-                "that is what an unknown path does",
+                "servers do that for an unknown path",
                 "check PATH, or request HTML with -H 'Accept: text/html'",
             )
         _print_body(reply, printer)
@@ -132,7 +132,7 @@ def _form_field(text: str, reader: InputReader) -> tuple[str, str | None, bytes]
 
 
 def _head(reply: "Reply") -> list[str]:
-    """Return the lines of status and headers, and an empty one."""
+    """Return the status line, the headers and an empty line."""
     from http import HTTPStatus
 
     phrase = ""

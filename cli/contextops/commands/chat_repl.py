@@ -11,10 +11,10 @@ from contextops.commands.options import (
     SYSTEM,
     command,
 )
-from contextops.commands.parser import OnlineCommand, alone
+from contextops.commands.parser import OnlineCommand, standalone
 from contextops.repl import ReplOptions, run_repl
 
-app = alone()
+app = standalone()
 
 
 @command(
@@ -34,7 +34,7 @@ def repl(context: Context, options: ReplOptions) -> int:
     At a terminal, /help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves. Elsewhere
     each line of standard input is a turn, and the exit status is that of the first that failed.
     """
-    context.set_flags(params=options.parameters())
+    context.set_flags(params=options.request_params())
     display = context.display
     return run_repl(
         options,

@@ -1,6 +1,6 @@
 """``contextops chat send``: one prompt, one answer."""
 
-from contextops.chat import SendOptions, SessionStore, send_prompt
+from contextops.chat import SendOptions, send_prompt
 from contextops.commands.context import Context
 from contextops.commands.options import (
     JSON,
@@ -14,11 +14,10 @@ from contextops.commands.options import (
     TEMPLATE,
     command,
 )
-from contextops.commands.parser import OnlineCommand, alone
-from contextops.config import state_folder
+from contextops.commands.parser import OnlineCommand, standalone
 from contextops.errors import ConfigError
 
-app = alone()
+app = standalone()
 
 _FLAGS = [MODEL, SYSTEM, SESSION, TEMPLATE, REASONING, PLAIN, RAW, JSON, JSON_LINES]
 
@@ -46,7 +45,7 @@ def send(context: Context, options: SendOptions) -> None:
         profile,
         client=lambda: context.client,
         model=lambda: _offline_model(context) if options.dry_run else context.model,
-        sessions=SessionStore(state_folder()),
+        sessions=context.sessions,
         printer=context.printer,
         answer_format=answer_format,
         override_system="system" in context.flags,
@@ -54,7 +53,7 @@ def send(context: Context, options: SendOptions) -> None:
 
 
 def _offline_model(context: Context) -> str:
-    """Return the model to ask, without asking the server for its only one."""
+    """Return the model of a dry run, which does not request the list of models."""
     if context.profile.is_local:
         return context.profile.model or context.local_model()
     if context.profile.model is None:

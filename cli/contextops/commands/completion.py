@@ -1,4 +1,4 @@
-"""``contextops completion``: the scripts with which shells complete the command."""
+"""``contextops completion``: the completion scripts for shells."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,12 +7,12 @@ from typing import Annotated
 
 from contextops.commands.context import Context
 from contextops.commands.options import command
-from contextops.commands.parser import Command, alone
+from contextops.commands.parser import Command, standalone
 from contextops.config import refresh_names
 from contextops.errors import UsageError
 from contextops.flags import Argument, Flag
 
-app = alone()
+app = standalone()
 
 _FILES = {"bash": "contextops.bash", "zsh": "_contextops", "fish": "contextops.fish"}
 
@@ -33,7 +33,7 @@ class CompletionOptions:
         Shell | None, Argument("bash|zsh|fish", "The shell to print the script for.")
     ] = None
     names: Annotated[
-        bool, Flag("--names", "Only write the list of names that the script offers.")
+        bool, Flag("--names", "Only write the list of names that the script completes.")
     ] = False
 
 
@@ -55,7 +55,7 @@ def completion(context: Context, options: CompletionOptions) -> None:
 
 
 def _read_script(name: str) -> bytes:
-    """Return a script from the installed package, or from the checkout that it is run from."""
+    """Return a script from the installed package, or from the checkout."""
     package = Path(__file__).parents[1]
     installed = package / "completions" / name
     checkout = package.parents[1] / "completions" / name

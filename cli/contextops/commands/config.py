@@ -108,7 +108,7 @@ class GetOptions:
 
 @command(app, "get", OnlineCommand, flags=[JSON])
 def get_value(context: Context, options: GetOptions) -> None:
-    """Print the value in force.
+    """Print the value in effect.
 
     A key is masked. Exits with status 3, and prints nothing, if the setting has no value.
     """
@@ -142,14 +142,14 @@ class ListOptions:
 
 @command(app, "list", OnlineCommand, flags=[JSON])
 def list_values(context: Context, options: ListOptions) -> None:
-    """List the values in force, and the templates.
+    """List the settings in effect, and the templates.
 
     The output is a table on a terminal, and 'key = value' lines in a pipe.
     """
-    from contextops.config import config_document, everything_in_force
+    from contextops.config import config_document, effective_values
 
     layers = _layers(context)
-    shown = everything_in_force(layers)
+    shown = effective_values(layers)
     header = ("KEY", "VALUE", "ORIGIN") if options.show_origin else ("KEY", "VALUE")
     context.show(
         Result(

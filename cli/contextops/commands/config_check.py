@@ -1,4 +1,4 @@
-"""``contextops config check``: why the setup does not work."""
+"""``contextops config check``: a diagnosis of the setup, by the checks of ``checks.doctor``."""
 
 from contextops.commands.context import Context
 from contextops.output import Result

@@ -1,4 +1,4 @@
-"""What one invocation shares: the printer, the profile, the client; each made when first used."""
+"""The state of one invocation: flags, printer, profile, client; each made on first use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from contextops.output import Format, Printer, Result
 
 if TYPE_CHECKING:
     from contextops.api import Client
+    from contextops.chat import SessionStore
     from contextops.config import Profile
     from contextops.local import Engine
 
 
 class Display:
-    """How to print, as it was typed."""
+    """The options that say how to print."""
 
     def __init__(self) -> None:
         self.json = False
@@ -33,16 +34,16 @@ class Display:
 
     @property
     def format(self) -> Format:
-        """The form of a command's result; ``None`` for text or a table."""
+        """The format of a command's result; ``None`` for text or a table."""
         if self.json:
             return "json"
         return "jsonl" if self.json_lines else self.report
 
 
 class Context:
-    """What the parts of one invocation share: what was typed, and what is made of it once.
+    """The state of one invocation: its options, and the objects that are made from them once.
 
-    ``flags`` has the typed values of settings by their name; ``display`` says how to print.
+    ``flags`` has the values of settings from the command line, by the name of the setting.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class Context:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run a command: with ``--jsonl`` an error is the last line of standard output."""
+        """Run a command in this block: with ``--jsonl``, its error is the last line of stdout."""
         display = self.display
         exclude((display.report is not None, "--format", display.json, "--json"))
         if not display.json_lines:
@@ -64,11 +65,11 @@ class Context:
             yield
 
     def set_flags(self, **settings: Any) -> None:
-        """Store what a command's own options say of settings; None was not typed."""
+        """Store values of settings that a command's own options set; None is left out."""
         self.flags |= {name: value for name, value in settings.items() if value is not None}
 
     def show(self, result: Result) -> None:
-        """Print what a command found, in the form that was asked for."""
+        """Print the result of a command in the requested format."""
         self.printer.result(result, self.display.format)
 
     @cached_property
@@ -87,7 +88,7 @@ class Context:
 
     @cached_property
     def profile(self) -> Profile:
-        """The settings in force; notes about them are printed once."""
+        """The settings in effect; notes about them are printed once."""
         # A command without a profile, such as --version, does not load what resolves one.
         from contextops.config import resolve
 
@@ -97,36 +98,43 @@ class Context:
         return profile
 
     @cached_property
+    def sessions(self) -> SessionStore:
+        """The saved conversations."""
+        from contextops.chat import SessionStore
+        from contextops.config import state_folder
+
+        return SessionStore(state_folder())
+
+    @cached_property
     def client(self) -> Client:
         """A client of the profile's server; the first import of httpx is here."""
-        return self._local_client() if self.profile.is_local else self._client(self.profile)
+        if not self.profile.is_local:
+            return self._make_client(self.profile)
+        # The engine is started before httpx is imported, so that both load at the same time.
+        engine = self._engine
+        return self._make_client(self.profile, engine)
 
     @cached_property
     def anonymous(self) -> Client:
         """A client of the same server that sends no key."""
-        return self._client(self.profile.without_key())
+        return self._make_client(self.profile.without_key())
 
-    def _client(self, profile: Profile, **engine: Any) -> Client:
+    def _make_client(self, profile: Profile, engine: Engine | None = None) -> Client:
         from contextops.api import Client
 
-        printer = self.printer
-        if self.display.verbose:
-            engine["detail"] = printer.debug
-        return Client(profile, note=printer.note, hide=printer.add_secret, **engine)
-
-    def _local_client(self) -> Client:
-        # Started first, so that it loads while httpx does.
-        engine = self._engine
-        return self._client(
-            self.profile,
-            unix_socket=str(engine.socket) if engine.socket else None,
-            base_url=engine.base_url,
-            key=engine.api_key,
+        return Client(
+            profile,
+            note=self.printer.note,
+            detail=self.printer.debug if self.display.verbose else None,
+            hide=self.printer.add_secret,
+            unix_socket=str(engine.socket) if engine and engine.socket else None,
+            base_url=engine.base_url if engine else None,
+            key=engine.api_key if engine else None,
         )
 
     @cached_property
     def model(self) -> str:
-        """The model to ask: the chosen one, else the only one that the server lists."""
+        """The model to use: the chosen one, else the only one that the server lists."""
         if self.profile.is_local:
             return self.local_model()
         return self.profile.model or self.client.only_model()
@@ -144,9 +152,10 @@ class Context:
         return self._resources.enter_context(engine)
 
     def local_model(self) -> str:
-        """Return the embedded model's id; raises ``ModelNotFoundError`` for another chosen one.
+        """Return the id of the embedded model.
 
-        Checked before the engine starts: it would answer to any name.
+        Raises:
+            ModelNotFoundError: another model is chosen. The engine would answer to any name.
         """
         from contextops.local import default_model_file, model_id
 

@@ -1,7 +1,7 @@
 """``contextops help``: the topics in ``contextops/help``, and the help of commands.
 
-A topic is a Markdown file: a title, then text that fits in 80 columns. A line that names a table
-in braces is replaced by that table.
+A topic is a Markdown file: a title, then text that fits in 80 columns. The name of a table of
+``_TABLES`` on a line of its own is replaced by that table.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from contextops.commands.context import Context
-from contextops.commands.parser import Command, alone
+from contextops.commands.parser import Command, standalone
 from contextops.config import environment_variables
 from contextops.errors import INTERNAL, OK, ContextopsError, UsageError
 
-app = alone()
+app = standalone()
 
 _FOLDER = Path(__file__).parents[1] / "help"
 
@@ -24,14 +24,14 @@ TOPICS = tuple(sorted(path.stem for path in _FOLDER.glob("*.md")))
 
 EXIT_CODES = (
     (str(OK), "ok", "the answer is complete"),
-    (str(INTERNAL), "internal", "a bug; the message says what to report"),
+    (str(INTERNAL), "internal", "a bug in contextops; the message says what to report"),
     *(
         (str(error.status), error.code, error.when)
         for error in sorted(ContextopsError.__subclasses__(), key=lambda error: error.status)
     ),
-    ("129 130 141 143", "-", "ended by SIGHUP, SIGINT, SIGPIPE, SIGTERM, by the signal itself"),
+    ("129 130 141 143", "-", "ended by SIGHUP, SIGINT, SIGPIPE, SIGTERM: by the signal itself"),
 )
-"""Status, code and occasion of each exit status; the last row is not an error."""
+"""Status, code and meaning of each exit status; the last row is not an error."""
 
 _TABLES: dict[str, Callable[[], Iterable[Sequence[str]]]] = {
     "{exit-codes}": lambda: EXIT_CODES,
@@ -40,7 +40,7 @@ _TABLES: dict[str, Callable[[], Iterable[Sequence[str]]]] = {
 
 
 def read_topic(name: str) -> tuple[str, str]:
-    """Return the title and the text of a topic; tables are still placeholders."""
+    """Return the title and the text of a topic, tables not filled in."""
     title, _, text = (_FOLDER / f"{name}.md").read_text(encoding="utf-8").partition("\n")
     return title.removeprefix("# "), text.strip("\n")
 

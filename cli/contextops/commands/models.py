@@ -30,7 +30,7 @@ class ListOptions:
             "[PATTERN]...", "Part of an id, or a glob such as 'llama*'; any may match, in any case."
         ),
     ] = field(default_factory=list)
-    refresh: Annotated[bool, Flag("--refresh", "Ask the providers again first.")] = False
+    refresh: Annotated[bool, Flag("--refresh", "Make the server reload its list.")] = False
 
 
 @command(app, "list", OnlineCommand, flags=[JSON, JSON_LINES])
@@ -96,13 +96,13 @@ def check_models(context: Context, options: ModelsCheckOptions) -> None:
     profile, client = context.profile, context.client
     with printer.waiting():
         checks = run_check(options, profile, client, printer.progress)
-    # A key may have been typed in place of a name.
+    # A key may have been typed in place of a model.
     checks = [each._replace(model=each.model and printer.redact(each.model)) for each in checks]
     findings = [_finding(check, printer) for check in checks]
     context.show(
         Result(
             document=lambda: [_to_json(check, printer) for check in checks],
-            # Without the name of any model, the error alone says it.
+            # Without the name of a model, the error on stderr is enough.
             lines=lambda: finding_lines(each for each in findings if each.name),
             header=("MODEL", "AVAILABLE", "ANSWERED", "LATENCY"),
             rows=lambda: [_row(check) for check in checks],

@@ -1,7 +1,7 @@
-"""Options: ``Flag`` made Typer's, those that many commands share, and ``command``.
+"""The options of commands: shared ones, and ``command``, which makes Typer's of declared ones.
 
-Shared options are understood before the subcommand and after it; the later wins. The settings'
-own go to ``Context.flags``, by the name of their setting; those that say how to print go to
+Shared options are accepted before and after the subcommand; the later one wins. The values of
+settings go to ``Context.flags``, by the name of the setting; options that say how to print go to
 ``Context.display``. All others are fields of a command's options object.
 """
 
@@ -43,12 +43,12 @@ def store_shared(ctx: typer.Context, options: Iterable[SharedOption]) -> None:
 
 
 def _set_flag(ctx: typer.Context, option: "SharedOption", value: Any) -> None:
-    """Store a typed value under the name of its setting."""
+    """Store the value of an option under the name of its setting."""
     ctx.obj.flags[option.name] = value
 
 
 def _set_display(ctx: typer.Context, option: "SharedOption", value: Any) -> None:
-    """Store a typed value that says how to print."""
+    """Store the value of an option that says how to print."""
     setattr(ctx.obj.display, str(option.name), value)
 
 
@@ -111,14 +111,18 @@ DISPLAY = [
         help="Color on a terminal: auto, always or never.",
     ),
     SharedOption(
-        "--quiet", "-q", is_flag=True, store=_set_display, help="No notes on stderr, only errors."
+        "--quiet",
+        "-q",
+        is_flag=True,
+        store=_set_display,
+        help="Print only errors on stderr, no notes.",
     ),
     SharedOption(
         "--verbose",
         "-v",
         is_flag=True,
         store=_set_display,
-        help="Show on stderr what passes between here and the server, keys masked.",
+        help="Print the headers of requests and responses on stderr, keys masked.",
     ),
 ]
 
@@ -154,7 +158,7 @@ REASONING = SharedOption(
 )
 
 PRINTING = (JSON, JSON_LINES, REPORT, PLAIN, RAW, REASONING)
-"""The flags that say how a result is printed."""
+"""The options that say how a result is printed."""
 
 MODEL, SYSTEM, SESSION, TEMPLATE = map(_setting_option, ("model", "system", "session", "template"))
 
@@ -200,7 +204,7 @@ def command(
 
 
 def _with_flags(kind: Any, flags: Sequence[SharedOption]) -> type[TyperCommand]:
-    """Return what makes a command of a kind with these flags: Typer only calls it."""
+    """Return a constructor of commands with these flags; Typer does no more than call it."""
     return cast("type[TyperCommand]", partial(kind, flags=flags))
 
 
@@ -233,7 +237,7 @@ def _argument(declared: Argument) -> Any:
         metavar=declared.metavar,
         help=declared.help,
         show_default=False,
-        callback=_checking(declared.choices),
+        callback=_choice_callback(declared.choices),
     )
 
 
@@ -242,14 +246,14 @@ def _flag(declared: Flag) -> Any:
         *declared.names.split(),
         help=declared.help,
         metavar=declared.metavar,
-        parser=_parser(declared.parse) if declared.parse else None,
+        parser=_usage_errors(declared.parse) if declared.parse else None,
         min=declared.minimum,
         max=declared.maximum,
-        callback=_checking(declared.choices),
+        callback=_choice_callback(declared.choices),
     )
 
 
-def _checking(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
+def _choice_callback(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
     if not choices:
         return None
 
@@ -261,7 +265,9 @@ def _checking(choices: tuple[str, ...]) -> Callable[[Any], Any] | None:
     return check
 
 
-def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def _usage_errors(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser that raises Typer's usage error in place of a ``ValueError``."""
+
     def read(text: str) -> Any:
         try:
             return parse(text)

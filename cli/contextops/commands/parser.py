@@ -17,13 +17,13 @@ from contextops.commands.options import (
 
 
 def _show_help(ctx: Any, _option: Any, value: bool) -> None:
-    """Print the help through the printer: in UTF-8, and with an error when that fails."""
+    """Print the help with the printer: in UTF-8, and a failed write is an error."""
     if value and not ctx.resilient_parsing:
         ctx.obj.printer.write_text(f"{ctx.get_help()}\n")
         raise typer.Exit
 
 
-def _with_our_help(option: TyperOption | None) -> TyperOption | None:
+def _with_help_callback(option: TyperOption | None) -> TyperOption | None:
     if option is not None:
         option.callback = _show_help
     return option
@@ -48,10 +48,10 @@ class Command(TyperCommand):
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """Return the option that prints the help."""
-        return _with_our_help(super().get_help_option(ctx))
+        return _with_help_callback(super().get_help_option(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Show the command's own options first: its help was asked for them."""
+        """List the command's own options before the shared ones."""
         shared = {id(option) for option in self.shared}
         own = [param for param in self.get_params(ctx) if id(param) not in shared]
         arguments = [param for param in own if param.param_type_name == "argument"]
@@ -78,7 +78,7 @@ class Group(TyperGroup):
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """Return the option that prints the help."""
-        return _with_our_help(super().get_help_option(ctx))
+        return _with_help_callback(super().get_help_option(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Store the shared options; print the help when no command is named."""
@@ -97,23 +97,21 @@ class Group(TyperGroup):
 
 def group(name: str, summary: str, cls: type[Group] = Group) -> typer.Typer:
     """Return a group of commands."""
-    made = typer.Typer(
-        name=name, help=summary, cls=cls, rich_markup_mode=None, add_completion=False
-    )
-    # Without a callback, Typer makes a group of one command that command.
-    made.callback()(lambda: None)
-    return made
+    app = typer.Typer(name=name, help=summary, cls=cls, rich_markup_mode=None, add_completion=False)
+    # Without a callback, Typer turns a group with a single command into that command.
+    app.callback()(lambda: None)
+    return app
 
 
-def alone() -> typer.Typer:
-    """Return an app for a single command outside of any group."""
+def standalone() -> typer.Typer:
+    """Return an app for a single command that is not in a group."""
     return typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 def _ordered(
     own: Sequence[Any], flags: Sequence[SharedOption], shared: Sequence[SharedOption]
 ) -> list[Any]:
-    """Return a command's parameters as its help lists them: what to ask, then how to print."""
+    """Return a command's parameters in the order of its help: those that print come last."""
     display = [flag for flag in flags if flag in PRINTING]
     return [*(flag for flag in flags if flag not in PRINTING), *own, *display, *shared]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from contextops.commands.context import Context
 from contextops.commands.options import command
-from contextops.commands.parser import Command, alone
+from contextops.commands.parser import Command, standalone
 from contextops.config import DEFAULT_PROFILE, LOCAL_PROFILE, Profile, collect_layers, resolve
 from contextops.flags import Flag
 
 if TYPE_CHECKING:
     from contextops.local import Engine
 
-app = alone()
+app = standalone()
 
 _POLL = 0.2
 
@@ -48,9 +48,9 @@ def serve(context: Context, options: ServeOptions) -> None:
 
     The model is embedded: fluent, and often wrong.
 
-    The server listens on http://localhost:3000/api like a local deployment of ContextOps.AI and
-    accepts the key that a client would send there: the exported or stored one. Without one, a
-    random key is generated and printed as the line to paste into another shell.
+    The server listens on http://localhost:3000/api, like a local deployment of ContextOps.AI, and
+    accepts the key that is set for that address. Without one, it makes a random key and prints
+    the line that exports it in another shell.
     """
     from contextops.local import claim_listener, random_key, serving_engine
 
@@ -74,11 +74,11 @@ def serve(context: Context, options: ServeOptions) -> None:
 
 
 def _client_profile(context: Context, base_url: str) -> Profile:
-    """Return the settings of a client that is pointed at this server: it must accept their key."""
+    """Return the settings of a client of this server, whose key the server has to accept."""
     # The key is sent nowhere, so it does not matter whether plain http may carry it.
     flags = {**context.flags, "base_url": base_url, "allow_http": True}
     if collect_layers(context.flags).profile == LOCAL_PROFILE:
-        # That profile is the embedded model itself, not a client of a server.
+        # That profile is the embedded model, which has no server.
         flags["profile"] = DEFAULT_PROFILE
     return resolve(flags)
 

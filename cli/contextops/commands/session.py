@@ -1,14 +1,13 @@
-"""``contextops session``: the conversations that are saved."""
+"""``contextops session``: saved conversations."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from contextops.chat import Record, SessionStore, message_text
+from contextops.chat import Record, message_text
 from contextops.commands import SUMMARIES
 from contextops.commands.context import Context
 from contextops.commands.options import JSON, command
 from contextops.commands.parser import Command, group
-from contextops.config import state_folder
 from contextops.flags import Argument
 from contextops.output import Result
 
@@ -17,11 +16,11 @@ app = group("session", SUMMARIES["session"])
 
 @command(app, "list", Command, flags=[JSON])
 def list_sessions(context: Context) -> None:
-    """List conversations.
+    """List saved conversations.
 
-    A table on a terminal, one name per line in a pipe.
+    The output is a table on a terminal, and one name a line in a pipe.
     """
-    store = SessionStore(state_folder())
+    store = context.sessions
     names = store.list()
     context.show(
         Result(
@@ -51,15 +50,15 @@ class ShowOptions:
 
 @command(app, "show", Command, flags=[JSON])
 def show(context: Context, options: ShowOptions) -> None:
-    """Print a conversation.
+    """Print a saved conversation.
 
-    With --json its messages are one array.
+    With --json, its messages are printed as one array.
     """
-    records = SessionStore(state_folder()).records(options.name)
+    records = context.sessions.records(options.name)
     if context.display.json:
         context.printer.json(records)
         return
-    # Not a Result: its lines are short texts on which a tab or a line end is made visible.
+    # Not a Result, whose lines show tabs and line ends as visible characters.
     for record in records:
         context.printer.heading(_heading(record))
         context.printer.paragraph(message_text(record))
@@ -81,9 +80,9 @@ class RemoveOptions:
 
 
 @command(app, "rm", Command)
-def remove(_context: Context, options: RemoveOptions) -> None:
-    """Delete conversations.
+def remove(context: Context, options: RemoveOptions) -> None:
+    """Delete saved conversations.
 
     If one does not exist, none is deleted.
     """
-    SessionStore(state_folder()).remove(*options.names)
+    context.sessions.remove(*options.names)

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what is in force, and how they are changed."""
+"""Settings: where they come from, which are in effect, and how they are changed."""
 
 from typing import TYPE_CHECKING
 
@@ -28,17 +28,14 @@ if TYPE_CHECKING:
     from contextops.config.settings import (
         FLAGS,
         LOCAL_FLAG,
-        PROFILE_FLAG,
         SETTINGS,
-        TEMPLATE_FLAG,
-        TEMPLATES,
         Setting,
     )
     from contextops.config.show import (
         ShownValue,
         config_document,
+        effective_values,
         environment_variables,
-        everything_in_force,
         look_up,
     )
     from contextops.config.template import INPUT_FIELD, Template, is_field_name
@@ -51,10 +48,7 @@ __all__ = [
     "INPUT_FIELD",
     "LOCAL_FLAG",
     "LOCAL_PROFILE",
-    "PROFILE_FLAG",
     "SETTINGS",
-    "TEMPLATES",
-    "TEMPLATE_FLAG",
     "ExposedConfigError",
     "KeySource",
     "Keys",
@@ -69,8 +63,8 @@ __all__ = [
     "config_document",
     "config_path",
     "edit_in_editor",
+    "effective_values",
     "environment_variables",
-    "everything_in_force",
     "find_key",
     "ip_address",
     "is_config_named",
@@ -134,17 +128,14 @@ __getattr__ = lazy_names(
         "settings": (
             "FLAGS",
             "LOCAL_FLAG",
-            "PROFILE_FLAG",
             "SETTINGS",
-            "TEMPLATE_FLAG",
-            "TEMPLATES",
             "Setting",
         ),
         "show": (
             "ShownValue",
             "config_document",
+            "effective_values",
             "environment_variables",
-            "everything_in_force",
             "look_up",
         ),
         "template": (

@@ -28,7 +28,7 @@ def without_keys(text: str) -> str:
     secrets = sorted(set(secrets_in(tomllib.loads(text))), key=len, reverse=True)
     text = "".join(_without_keys(statement) for statement in statements(text))
     for secret in secrets:
-        # A shorter one would take ordinary words with it.
+        # A shorter one may be part of ordinary words.
         if len(secret) >= _MIN_SECRET_LENGTH:
             text = text.replace(secret, HIDDEN)
     return redact(re.sub(_IN_COMMENT, rf"\1{HIDDEN}", text))
@@ -45,5 +45,5 @@ def _without_keys(statement: Statement) -> str:
         is_clean = set(secrets_in(tomllib.loads(text))) == {HIDDEN}
     except ValueError:
         is_clean = False
-    # A key with escapes, or on several lines, is written otherwise than it reads.
+    # The text of a key with escapes, or on several lines, differs from its value.
     return text if is_clean else f"# {HIDDEN}\n"

@@ -68,7 +68,7 @@ def find_key(key: str) -> Keys:
 
 
 def unknown_key_error(key: str, error: ValueError) -> UsageError:
-    """Return the error for a key that ``split_key`` refused, with the nearest key as its remedy."""
+    """Return the error for a key that ``split_key`` rejected, with the nearest key as remedy."""
     if key in _COMMON_PARAMETERS:
         return UsageError(str(error), remedy=f"did you mean params.{key}?")
     if key.partition(".")[0] == TEMPLATES:
@@ -80,7 +80,7 @@ def unknown_key_error(key: str, error: ValueError) -> UsageError:
 def parse_assignments(words: Sequence[str]) -> dict[Keys, str]:
     """Return the keys and texts of ``KEY VALUE`` or of several ``KEY=VALUE``.
 
-    No key contains an equals sign, so the first word decides which form is meant.
+    No key contains an equals sign, so the first word shows which syntax is used.
     """
     if "=" not in words[0]:
         if len(words) != 2:
@@ -96,7 +96,10 @@ def parse_assignments(words: Sequence[str]) -> dict[Keys, str]:
 
 
 def _settable_key(key: str) -> Keys:
-    """Refuse the name of a template alone, or with a key that no template has."""
+    """Return the parts of a key; raises ``UsageError`` for one that cannot be set.
+
+    That is the name of a template without a key, or with a key that templates do not have.
+    """
     keys = find_key(key)
     if keys[0] == TEMPLATES and len(keys) == 2:
         _name, dot, last = keys[1].rpartition(".")
@@ -149,7 +152,8 @@ def parse_stored_value(keys: Keys, text: str) -> Any:
     the current folder.
 
     Raises:
-        UsageError: if the setting cannot have this value; for a server or a key ``ConfigError``.
+        UsageError: if the setting cannot have this value.
+        ConfigError: the same, for the server or the key.
     """
     if keys == (DEFAULT_PROFILE_KEY,):
         return text
@@ -168,7 +172,7 @@ def parse_stored_value(keys: Keys, text: str) -> Any:
 def value_error(setting: Setting[Any]) -> type[ContextopsError]:
     """Return the class of the error for a value on the command line that cannot be used.
 
-    It is a usage error, except for the server and the key, which are always the configuration's.
+    It is a usage error, except for the server and the key, whose errors are always of the config.
     """
     return ConfigError if setting.name in ("base_url", *KEY_SOURCES) else UsageError
 
@@ -187,6 +191,6 @@ def _absolute(text: str) -> str:
 
 
 def spelled_as(table: Mapping[str, Any], keys: Keys) -> str:
-    """Return the last key as the table spells it: case means nothing in the name of a header."""
+    """Return the last key as the table spells it: header names are case-insensitive."""
     normalize = str.lower if keys[0] == "headers" else str
     return next((name for name in table if normalize(name) == normalize(keys[-1])), keys[-1])

@@ -31,13 +31,13 @@ from contextops.config.file import (
     Data,
     InvalidSettingError,
     check_config,
+    file_error,
     load_config,
-    located,
     read_config,
     require_profile,
     require_template,
+    setting_error,
     table_at,
-    unusable,
 )
 from contextops.config.layers import profile_in_use
 from contextops.config.names import profile_names, save_names
@@ -48,7 +48,7 @@ from contextops.errors import ConfigError, ContextopsError, UsageError
 
 Environ = Mapping[str, str]
 
-# --- what a user asks for -----------------------------------------------------------------------
+# --- the commands -------------------------------------------------------------------------------
 
 
 def set_settings(
@@ -57,7 +57,7 @@ def set_settings(
     """Store settings in the profile in use, in templates, or as ``default_profile``.
 
     ``texts`` has the text of each value by its key. A profile that a flag names may be new. Returns
-    what the user should know.
+    notes for the user.
     """
     values = {keys: parse_stored_value(keys, text) for keys, text in texts.items()}
     if sum(keys[0] in KEY_SOURCES for keys in values) > 1:
@@ -175,7 +175,7 @@ def _change_config(
 ) -> list[str]:
     path, required = config_path(environ), is_config_named(environ)
     notes = edit_config(path, change, create=create, required=required)
-    # The change is written: a failure from here on is none of it.
+    # The change has been written, so a list that cannot be written is not an error.
     with suppress(ContextopsError):
         save_names(load_config(path), environ)
     return notes
@@ -187,7 +187,7 @@ def _change_config(
 def edit_config(
     path: Path, change: Callable[[Data], None], *, create: bool = True, required: bool = False
 ) -> list[str]:
-    """Apply a change under the file's lock and write the result durably; return what to note.
+    """Apply a change under the file's lock and write the result durably; return notes for the user.
 
     A file with an error is left as it is, unless the change corrects it. A file that does not exist
     is made only if ``create`` is true.
@@ -196,7 +196,7 @@ def edit_config(
         change(read_config(path, required=required).data)
         return []
     if path.exists() and not path.is_file():
-        raise unusable(path, "it is not a regular file", "name one with CONTEXTOPS_CONFIG")
+        raise file_error(path, "it is not a regular file", "name one with CONTEXTOPS_CONFIG")
     with files.locked(path):
         file = read_config(path)
         data = deepcopy(file.data)
@@ -204,7 +204,7 @@ def edit_config(
             change(data)
             check_config(data)
         except InvalidSettingError as error:
-            raise located(file, error) from None
+            raise setting_error(file, error) from None
         content = _to_toml(path, data)
         if file.exists and content == _to_toml(path, file.data):
             return []
@@ -303,7 +303,7 @@ def _to_toml(path: Path, data: Data) -> bytes:
         tomllib.loads(text)
         content = text.encode()
     except (ValueError, TypeError, RecursionError):
-        raise unusable(path, "TOML cannot hold such a value", "use another one") from None
+        raise file_error(path, "TOML cannot hold such a value", "use another one") from None
     if len(content) > MAX_FILE_SIZE:
-        raise unusable(path, f"it would be larger than {MAX_FILE_SIZE} bytes", "store less in it")
+        raise file_error(path, f"it would be larger than {MAX_FILE_SIZE} bytes", "store less in it")
     return content

@@ -1,4 +1,4 @@
-"""The config file: reading, checking, and finding the line of an error."""
+"""The config file: reading and checking it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ExposedConfigError(ConfigError):
 
 
 class InvalidSettingError(Exception):
-    """A wrong value in the data of a config file; ``located`` adds the file and the line."""
+    """A wrong value in the data of a config file; ``setting_error`` adds the file and the line."""
 
     def __init__(self, keys: Keys, why: str, remedy: str = _EDIT) -> None:
         super().__init__(keys, why)
@@ -84,7 +84,7 @@ def load_config(path: Path, *, required: bool = False) -> ConfigFile:
     try:
         check_config(file.data)
     except InvalidSettingError as error:
-        raise located(file, error) from None
+        raise setting_error(file, error) from None
     return file
 
 
@@ -94,14 +94,14 @@ def read_config(path: Path, *, required: bool = False) -> ConfigFile:
         raw, is_private = _read_bytes(path)
     except FileNotFoundError:
         if required:
-            raise unusable(
+            raise file_error(
                 path,
                 "there is no such file",
                 "name another with CONTEXTOPS_CONFIG, or create it with 'contextops config set'",
             ) from None
         return ConfigFile(path, exists=False, text="", data={})
     except OSError as error:
-        raise unusable(path, reason(error)) from None
+        raise file_error(path, reason(error)) from None
     text = _decode(path, raw)
     data = _parse(path, text)
     if not is_private and next(secrets_in(data), None) is not None:
@@ -139,7 +139,7 @@ def _decode(path: Path, raw: bytes) -> str:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
-        raise unusable(path, "it is not UTF-8", place=position(before, len(before))) from None
+        raise file_error(path, "it is not UTF-8", place=position(before, len(before))) from None
 
 
 def _parse(path: Path, text: str) -> Data:
@@ -149,18 +149,18 @@ def _parse(path: Path, text: str) -> Data:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         why, place = parse_error(str(error), text)
-        raise unusable(path, why, place=place) from None
+        raise file_error(path, why, place=place) from None
     except RecursionError:
-        raise unusable(path, "it is nested too deeply", _EDIT) from None
+        raise file_error(path, "it is nested too deeply", _EDIT) from None
     except ValueError:
         # A number with more digits than Python reads; the parser does not name its place.
         match = re.search(r"[0-9_]{4000,}", text)
         place = position(text, match.start() if match else 0)
-        raise unusable(path, "the number is too long", place=place) from None
+        raise file_error(path, "the number is too long", place=place) from None
 
 
-def unusable(path: Path, why: str, remedy: str = "", place: Place | None = None) -> ConfigError:
-    """Return the error for a config file, with the place of what is to be edited, if known."""
+def file_error(path: Path, why: str, remedy: str = "", place: Place | None = None) -> ConfigError:
+    """Return the error for a config file that cannot be used, with the place to edit, if known."""
     if place is not None:
         why, remedy = f"line {place.line}, column {place.column}: {why}", remedy or _EDIT
     return ConfigError(f"cannot use {path}", why, remedy)
@@ -203,14 +203,14 @@ def table_at(data: Data, keys: Keys) -> Data:
     return data
 
 
-def located(file: ConfigFile, error: InvalidSettingError) -> ConfigError:
-    """Return the error for a wrong value with the file and, if the file has it, its line."""
+def setting_error(file: ConfigFile, error: InvalidSettingError) -> ConfigError:
+    """Return the error for a wrong value, with the file, and the line if the file has the value."""
     why = f"{error.keys[-1]}: {error.why}"
-    return unusable(file.path, why, error.remedy, place=locate(file.text, error.keys))
+    return file_error(file.path, why, error.remedy, place=locate(file.text, error.keys))
 
 
 def unknown_keys(file: ConfigFile, profile: str) -> list[str]:
-    """Return a note for each unknown key, at the top and in the profile, with the nearest known."""
+    """Return a note for each unknown key at the top level and in the profile."""
     where = f"{file.path} [profiles.{profile}]"
     return [
         *_unknown_keys(file.path, file.data, KNOWN_TABLES),
@@ -230,7 +230,7 @@ def _unknown_keys(where: object, keys: Iterable[str], known: Iterable[str]) -> l
 
 
 def require_profile(data: Data, profile: str) -> None:
-    """Raise ``ConfigError`` for a profile that the file does not have; it names those it has."""
+    """Raise ``ConfigError``, naming the profiles of the file, if it does not have this one."""
     profiles = table_at(data, ("profiles",))
     if profile not in profiles:
         names = [name for name in profiles if name != LOCAL_PROFILE]
@@ -243,7 +243,7 @@ def require_profile(data: Data, profile: str) -> None:
 
 
 def require_template(data: Data, template: str) -> None:
-    """Raise ``ConfigError`` for a template that the file does not have; it names the nearest."""
+    """Raise ``ConfigError``, naming the templates of the file, if it does not have this one."""
     templates = table_at(data, (TEMPLATES,))
     if template not in templates:
         raise ConfigError(

@@ -1,4 +1,8 @@
-"""The API key: read from a value, a file or a command when a request is about to be sent."""
+"""The API key: read from a value, a file or a command when a request is about to be sent.
+
+Another source, such as a keyring, is a setting in ``KEY_SOURCES`` and a case of
+``make_key_source``.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contextops.config.paths import read_limited
+from contextops.config.settings import Settings
 from contextops.config.values import parse_key
 from contextops.errors import ConfigError, reason
 from contextops.secrets import redact
 
 if TYPE_CHECKING:
     import subprocess
+
+    from contextops.config.layers import SettingValue
 
 _MAX_KEY_SIZE = 64 * 2**10
 _COMMAND_TIMEOUT = 30.0
@@ -48,7 +55,7 @@ class KeySource:
         """Return the key.
 
         Raises:
-            ConfigError: if it cannot be read or cannot be a key; no part of it is repeated.
+            ConfigError: if it cannot be read or is not valid; the error does not contain it.
         """
         if self._key is None:
             try:
@@ -67,8 +74,22 @@ class KeySource:
         )
 
 
+def make_key_source(source: SettingValue, resolve_path: Callable[[str], Path]) -> KeySource:
+    """Return the source of the key that a setting of ``KEY_SOURCES`` names; nothing is read yet.
+
+    ``resolve_path`` returns the path that the text of the setting names.
+    """
+    if source.setting is Settings.api_key:
+        return KeySource(source.origin, lambda: str(source.raw))
+    if source.setting is Settings.api_key_command:
+        command = source.value
+        return KeySource(source.origin, lambda: run_key_command(command), runs_command=True)
+    path = resolve_path(source.value)
+    return KeySource(source.origin, lambda: read_key_file(path))
+
+
 def read_key_file(path: Path) -> str:
-    """Return the text of a key file; its mode is not checked, as a mounted secret has its own."""
+    """Return the text of a key file; its mode is not checked: mounted secrets have any mode."""
     try:
         raw = read_limited(path, _MAX_KEY_SIZE)
     except OSError as error:
@@ -83,8 +104,8 @@ def read_key_file(path: Path) -> str:
 def run_key_command(command: Sequence[str]) -> str:
     """Return the output of the command that prints the key.
 
-    No shell runs it, and it has no standard input. Neither its output nor its errors are repeated:
-    both may contain the key.
+    It is run without a shell and without standard input. Neither its output nor its errors are
+    shown: both may contain the key.
 
     Raises:
         ConfigError: if it fails, prints more than 64 KiB or does not end within 30 seconds.
@@ -129,8 +150,7 @@ class _Child(threading.Thread):
     """A thread that starts a command and reads its output.
 
     Signal handlers run in the main thread only, so no signal can come between the start of the
-    process and the moment at which ``process`` names it. On Windows, only a thread can wait for a
-    pipe.
+    process and the assignment of ``process``. On Windows, only a thread can wait for a pipe.
     """
 
     def __init__(self, command: Sequence[str]) -> None:

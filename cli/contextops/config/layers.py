@@ -1,4 +1,4 @@
-"""The levels that give settings: flags, template, environment, config file and defaults."""
+"""The levels of settings: flags, template, environment, config file and defaults."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Level(StrEnum):
 
 
 class SettingValue:
-    """A value as one level gives it; ``origin`` names its place for people."""
+    """The value of a setting at one level; ``origin`` says where it is set, as text for people."""
 
     def __init__(self, setting: Setting[Any], raw: Any, level: Level, origin: str) -> None:
         self.setting = setting
@@ -95,9 +95,9 @@ Layer = dict[str, SettingValue]
 
 
 class SettingLayers(NamedTuple):
-    """What every level gives, the strongest first, and the profile and the file it comes from.
+    """The values of every level, the strongest first, with their profile and config file.
 
-    ``strongest`` has the value in force of each setting, ``template`` all that the template sets.
+    ``strongest`` has the value in effect of each setting, ``template`` all that the template sets.
     """
 
     profile: str
@@ -114,7 +114,7 @@ class SettingLayers(NamedTuple):
         return self.profile == LOCAL_PROFILE
 
     def values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the value in force of each of these settings, None if it has none."""
+        """Return the value in effect of each of these settings, None if it has none."""
         sources = {name: self.strongest.get(name) for name in names}
         return {name: source.value if source else None for name, source in sources.items()}
 
@@ -122,7 +122,7 @@ class SettingLayers(NamedTuple):
         """Return the strongest source of a key.
 
         Raises:
-            ConfigError: if one level gives two sources, since only one of them can be right.
+            ConfigError: if one level has two sources, since only one of them can be right.
         """
         for layer in self.layers:
             sources = [layer[name] for name in KEY_SOURCES if name in layer]
@@ -139,9 +139,9 @@ class SettingLayers(NamedTuple):
         return None
 
     def address(self) -> tuple[SettingValue, str, SettingValue]:
-        """Return the base URL, the path of the API, and the value that gives this path.
+        """Return the base URL, the path of the API, and the value that this path comes from.
 
-        An address that ends in /v1 beats an ``api_path`` of a weaker level.
+        An address that ends in /v1 overrides an ``api_path`` of a weaker level.
         """
         base = self.strongest["base_url"]
         for layer in self.layers:
@@ -155,7 +155,7 @@ class SettingLayers(NamedTuple):
     def merge_table(self, name: str) -> dict[str, tuple[Any, SettingValue]]:
         """Return the entries of a table from all levels, each with the value it comes from.
 
-        Case means nothing in the name of a header.
+        Header names are case-insensitive.
         """
         entries: dict[str, tuple[str, Any, SettingValue]] = {}
         for layer in reversed(self.layers):
@@ -168,11 +168,11 @@ class SettingLayers(NamedTuple):
 def collect_layers(
     flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 ) -> SettingLayers:
-    """Collect what every level gives.
+    """Collect the values of every level.
 
     ``flags`` has the values from the command line by the name of their setting, and ``profile`` and
     ``template``. The strongest level is first: flags, template, environment, file, defaults. A
-    profile that a flag names beats the environment.
+    profile that a flag names comes before the environment.
 
     Raises:
         ConfigError: if the config file, or the profile or template that is named, cannot be used.
@@ -185,8 +185,8 @@ def collect_layers(
     exported, defaults = _environment_layer(environ), _default_layer()
     if name == LOCAL_PROFILE:
         _refuse_server_flags(by_flag)
-        # The embedded model is not a server: what is exported for one is not for it, and neither
-        # is the model that a template names.
+        # The embedded model is not a server: variables that describe a server do not apply to it,
+        # and neither does the model of a template.
         exported = {key: each for key, each in exported.items() if _is_for_local(each.setting)}
         template = {key: each for key, each in template.items() if _is_for_local(each.setting)}
         layers: tuple[Layer, ...] = (by_flag, template, exported, defaults)
@@ -206,13 +206,13 @@ def collect_layers(
 def profile_in_use(
     flags: Mapping[str, Any], environ: Mapping[str, str], data: Data
 ) -> tuple[str, str]:
-    """Return the name of the profile in use, and what names it.
+    """Return the name of the profile in use, and where it is set.
 
     That is ``--profile``, else CONTEXTOPS_PROFILE, else ``default_profile``, else ``default``.
     """
     if "profile" in flags:
         if not flags["profile"]:
-            raise UsageError("cannot use --profile", "its name is empty", "give it a name")
+            raise UsageError("cannot use --profile", "its name is empty", "name a profile")
         return flags["profile"], "flag --profile"
     if exported := environ.get(PROFILE_VARIABLE):
         return exported, PROFILE_VARIABLE
@@ -229,7 +229,7 @@ def template_origin(file: ConfigFile, name: str) -> str:
 def template_layer(file: ConfigFile, name: str) -> Layer:
     """Return all values of a template, also those that are not settings of a profile."""
     if not name:
-        raise UsageError("cannot use --template", "its name is empty", "give it a name")
+        raise UsageError("cannot use --template", "its name is empty", "name a template")
     require_template(file.data, name)
     origin = template_origin(file, name)
     return _table_layer(file.templates[name], TEMPLATE_SETTINGS, origin)
@@ -243,7 +243,7 @@ def _refuse_server_flags(by_flag: Layer) -> None:
     for name in ("base_url", *KEY_SOURCES):
         if name in by_flag:
             raise UsageError(
-                f"{SETTINGS[name].flag_name} does not go with the profile {LOCAL_PROFILE}",
+                f"{SETTINGS[name].flag_name} cannot be used with the profile {LOCAL_PROFILE}",
                 "the embedded model has no address and no key",
                 "leave one of them out",
             )

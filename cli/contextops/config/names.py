@@ -30,8 +30,8 @@ from contextops.errors import ConfigError, ContextopsError
 def save_names(file: ConfigFile, environ: Mapping[str, str] = os.environ) -> None:
     """Write the list for a config file that was read, unless it is there and up to date.
 
-    A name that no line can hold, or that would look like an option, is left out. Without a cache
-    folder, or if the list cannot be written, nothing happens: it is a convenience.
+    A name that does not fit on a line, or that looks like an option, is left out. Without a cache
+    folder, or if the list cannot be written, nothing happens: completion is a convenience.
     """
     if file.exists:
         with suppress(ContextopsError, OSError):
@@ -41,8 +41,8 @@ def save_names(file: ConfigFile, environ: Mapping[str, str] = os.environ) -> Non
 def refresh_names(environ: Mapping[str, str] = os.environ) -> None:
     """Read the config file and write the list, for a completion script.
 
-    The list of a config file with an error is written too, without names: it is not to be asked for
-    again before the file is corrected.
+    The list of a config file with an error is written too, without names, so that scripts do not
+    run the program again before the file is corrected.
     """
     path = config_path(environ)
     try:
@@ -63,7 +63,7 @@ def _lines(file: ConfigFile, environ: Mapping[str, str]) -> bytes:
         *(("template", name) for name in file.templates),
         ("in_use", file.data.get("default_profile", DEFAULT_PROFILE)),
     ]
-    # Scripts compare it with the path that they make of the same variables.
+    # Scripts compare it with the path that they derive from the same variables.
     named = environ.get(CONFIG_VARIABLE)
     lines = [os.path.join(os.getcwd(), named) if named else str(file.path)]  # noqa: PTH109, PTH118
     lines += [
@@ -80,6 +80,6 @@ def _write(config: Path, lines: bytes, path: Path) -> None:
             return
     from contextops import files
 
-    # Another process writes the same list: there is nothing to wait for.
-    with files.locked(path, wait=0.0):
+    # Another process that holds the lock writes the same list, so there is no need to wait.
+    with files.locked(path, timeout=0.0):
         files.replace(path, lines)

@@ -36,7 +36,7 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def _folder(environ: Mapping[str, str], windows: str, xdg: str, below_home: str) -> Path:
     named = environ.get(windows if sys.platform == "win32" else xdg, "")
-    # The XDG Base Directory Specification has relative paths ignored.
+    # The XDG Base Directory Specification says that relative paths are to be ignored.
     parent = Path(named) if Path(named).is_absolute() else home_folder(environ) / below_home
     return parent / "contextops"
 

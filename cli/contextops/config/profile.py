@@ -1,17 +1,18 @@
 """The profile: which server, with which key, model and limits.
 
-What is typed beats what is exported, which beats what is stored.
+Flags override environment variables, which override stored settings.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from contextops.config.file import LOCAL_PROFILE
-from contextops.config.key import KeySource, read_key_file, run_key_command
+from contextops.config.key import KeySource, make_key_source
 from contextops.config.layers import (
     Level,
     SettingLayers,
@@ -28,11 +29,11 @@ from contextops.secrets import is_secret_name
 
 
 class Profile(Settings):
-    """All that a request needs to know about its server and its limits.
+    """The settings in effect: all that a request needs to know about its server and its limits.
 
     It has an attribute for every setting, but ``key`` in place of ``api_key``, ``api_key_file`` and
     ``api_key_command``. Durations are seconds, and 0 is no limit; ``max_time`` is None if it is not
-    set. Sizes are bytes. ``base_url_is_default`` is true if nobody named a server, and
+    set. Sizes are bytes. ``base_url_is_default`` is true if no server is set, and
     ``local_model`` is the file of the weights that replace those of the embedded model.
     """
 
@@ -137,7 +138,7 @@ def _credentials(
         return origin is not None
 
     if (source := layers.key_source()) and not is_withheld("key", source):
-        key = _key(layers, source, environ)
+        key = make_key_source(source, partial(_path, layers, source, environ=environ))
     for name, (value, source) in layers.merge_table("headers").items():
         if not is_secret_name(name) or not is_withheld(f"header {name}", source):
             headers[name] = value
@@ -147,8 +148,8 @@ def _credentials(
 def _other_origin(layers: SettingLayers, secret: SettingValue, base_url: str) -> Origin | None:
     """Return the origin that a secret belongs to if it is not that of ``base_url``.
 
-    A stored secret belongs to its profile's server, and an exported one to the exported server if
-    there is one. A flag's goes wherever its command goes.
+    A stored secret belongs to the server of its profile, one from the environment to the server in
+    the environment, if there is one. A secret from a flag is sent to the server of its command.
     """
     layer = next(each for each in layers.layers if each.get(secret.setting.name) is secret)
     home = layer.get("base_url")
@@ -168,16 +169,6 @@ def _refuse_plain_http(base_url: str, *, allowed: bool) -> None:
             "over plain http anyone on the way can read it",
             "use https, or allow it with --allow-http or 'contextops config set allow_http true'",
         )
-
-
-def _key(layers: SettingLayers, source: SettingValue, environ: Mapping[str, str]) -> KeySource:
-    if source.setting is Settings.api_key:
-        return KeySource(source.origin, lambda: str(source.raw))
-    if source.setting is Settings.api_key_command:
-        command = source.value
-        return KeySource(source.origin, lambda: run_key_command(command), runs_command=True)
-    path = _path(layers, source, source.value, environ)
-    return KeySource(source.origin, lambda: read_key_file(path))
 
 
 # --- files that settings name -------------------------------------------------------------------

@@ -1,7 +1,9 @@
-"""The table of settings: each is declared here, once, and nowhere else.
+"""The table of settings: each is declared here, and only here.
 
 The fields of ``Profile``, the options of the command line, the environment variables, ``contextops
-config``, the help topic ``environment`` and the completions are made from it.
+config``, the help topic ``environment`` and the completions are made from it. A flag of the group
+``connection`` is accepted by every command that may reach a server, any other by the commands that
+list it (see ``contextops.commands.options``).
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class Setting(Generic[T]):
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: object | None, owner: type) -> Self | T:
-        """Return the declaration; an object with a value of its own never gets here."""
+        """Return the declaration; the value of an instance is found in its ``__dict__`` before."""
         if instance is None:
             return self
         raise AttributeError(f"{owner.__name__} has no value for {self.name}")
@@ -82,7 +84,7 @@ class Setting(Generic[T]):
         return self.kind.check(self.kind.parse(text))
 
     def mask(self, stored: Any) -> Any:
-        """Return a stored value without its secrets; ``config set`` accepts all others again."""
+        """Return a stored value without its secrets; one without secrets is returned unchanged."""
         return self.kind.mask(stored)
 
     def to_json(self, stored: Any) -> Any:
@@ -122,7 +124,7 @@ class Settings:
     )
     model: Setting[str | None] = Setting(
         values.TEXT,
-        flag=Flag("--model -m", "Model to ask.  [the only one offered]", "ID", "prompt"),
+        flag=Flag("--model -m", "Model to use.  [the only one offered]", "ID", "prompt"),
     )
     system: Setting[str | None] = Setting(
         values.PROMPT, flag=Flag("--system -s", "System message, or @FILE.", "TEXT", "prompt")
@@ -132,7 +134,7 @@ class Settings:
         "Request parameters by name, as a JSON object.",
         flag=Flag(
             "--param",
-            "Set a request parameter, e.g. top_p=0.9; may be repeated.",
+            "Set any other parameter of the API, e.g. top_p=0.9; repeatable.",
             "NAME=VALUE",
             "answer",
         ),
@@ -142,7 +144,7 @@ class Settings:
         "Request headers by name, as a JSON object.",
         flag=Flag(
             "--header -H",
-            "Send this header; may be repeated.",
+            "Send this header; repeatable.",
             "'NAME: VALUE'",
             "connection",
             parse=values.parse_header,
@@ -173,7 +175,7 @@ class Settings:
         values.DURATION,
         flag=Flag(
             "--max-time",
-            "Time limit for the whole command; 0 is none.  [none; 30s for models and config check]",
+            "Time limit for the command; 0 is none.  [none; 30s for models and config check]",
             "DURATION",
             "connection",
         ),

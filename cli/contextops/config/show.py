@@ -1,4 +1,4 @@
-"""The settings in force, for people and for programs, and the table of environment variables."""
+"""The settings in effect, for people and for programs, and the table of environment variables."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from contextops.config.settings import (
 
 
 class ShownValue(NamedTuple):
-    """A value in force, secrets masked: for programs, as text for people, and where it is set."""
+    """A value in effect, secrets masked: for programs, as text for people, and where it is set."""
 
     value: Any
     text: str
     origin: str
 
 
-def settings_in_force(layers: SettingLayers) -> dict[str, ShownValue]:
-    """Return the settings in force by name; a table has one entry a key, such as ``params.seed``.
+def effective_settings(layers: SettingLayers) -> dict[str, ShownValue]:
+    """Return the settings in effect by name; a table has one entry a key, such as ``params.seed``.
 
     Raises:
         ConfigError: if a setting cannot be used.
@@ -72,7 +72,7 @@ def _show_table(layers: SettingLayers, name: str) -> Iterator[tuple[str, ShownVa
         yield f"{name}.{key}", ShownValue(masked, _as_text(masked), source.origin)
 
 
-def templates_in_force(layers: SettingLayers) -> dict[Keys, ShownValue]:
+def template_values(layers: SettingLayers) -> dict[Keys, ShownValue]:
     """Return what every template sets, by its keys; a table has one entry a name."""
     shown: dict[Keys, ShownValue] = {}
     for template in layers.file.templates:
@@ -86,10 +86,10 @@ def templates_in_force(layers: SettingLayers) -> dict[Keys, ShownValue]:
     return shown
 
 
-def everything_in_force(layers: SettingLayers) -> dict[str, ShownValue]:
+def effective_values(layers: SettingLayers) -> dict[str, ShownValue]:
     """Return the settings and the templates by their dotted keys."""
-    templates = templates_in_force(layers).items()
-    return {**settings_in_force(layers), **{".".join(keys): each for keys, each in templates}}
+    templates = template_values(layers).items()
+    return {**effective_settings(layers), **{".".join(keys): each for keys, each in templates}}
 
 
 def config_document(layers: SettingLayers, *, show_origin: bool = False) -> dict[str, Any]:
@@ -97,12 +97,12 @@ def config_document(layers: SettingLayers, *, show_origin: bool = False) -> dict
 
     With ``show_origin``, each value is an object with ``value`` and ``origin``.
     """
-    # The name of a header may hold dots, and so may that of a template.
+    # The name of a header or of a template may contain dots.
     paths: dict[Keys, ShownValue] = {
-        tuple(key.split(".", 1)): each for key, each in settings_in_force(layers).items()
+        tuple(key.split(".", 1)): each for key, each in effective_settings(layers).items()
     }
     document: dict[str, Any] = {}
-    for keys, each in {**paths, **templates_in_force(layers)}.items():
+    for keys, each in {**paths, **template_values(layers)}.items():
         table = document
         for key in keys[:-1]:
             table = table.setdefault(key, {})
@@ -112,10 +112,10 @@ def config_document(layers: SettingLayers, *, show_origin: bool = False) -> dict
 
 
 def look_up(layers: SettingLayers, keys: Keys) -> ShownValue | None:
-    """Return what is in force under a key, or None; the name of a table stands for all of it."""
+    """Return the value in effect of a key, or None; the name of a table returns all of it."""
     if keys[0] == TEMPLATES:
         return _look_up_template(layers, keys)
-    shown = settings_in_force(layers)
+    shown = effective_settings(layers)
     name, *inner = keys
     if (key := ".".join(keys)) in shown:
         return shown[key]
@@ -163,7 +163,7 @@ def environment_variables() -> list[tuple[str, str]]:
         ("XDG_CONFIG_HOME", "Folder of contextops/config.toml.  [~/.config]"),
         ("XDG_STATE_HOME", "Folder of contextops/ with sessions and history.  [~/.local/state]"),
         ("XDG_CACHE_HOME", "Folder of contextops/ with names for completion.  [~/.cache]"),
-        ("VISUAL, EDITOR", "Editor of 'contextops config edit'."),
+        ("VISUAL, EDITOR", "Editor of 'contextops config edit' and of /edit in 'chat repl'."),
     ]
 
 

@@ -1,8 +1,8 @@
 """Templates: prompts with fields.
 
-``Translate {input} to {language}.`` has the fields ``input`` and ``language``: words in braces, of
-a letter or ``_``, then these and digits. All other text is left as it is, JSON and code among it,
-and so are the values that fill the fields.
+``Translate {input} to {language}.`` has the fields ``input`` and ``language``: names in braces that
+begin with a letter or ``_`` and continue with these or digits. All other text is unchanged, JSON
+and code included, and so are the values that fill the fields.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Template(NamedTuple):
     """A template of the config file.
 
     ``model`` and ``params`` are what the template itself sets. ``says_system`` is true if the
-    system message in force is the template's, also if it is empty.
+    system message in effect is the template's, even an empty one.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Addresses: base URLs, the origin that a key belongs to, private hosts, and ``NO_PROXY``.
 
-An address may hold a password where none belongs, so no reason repeats it.
+An address may contain a password where none belongs, so the text of an error does not repeat it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def parse_api_path(text: str) -> str:
 
 
 def parse_proxy(text: str) -> str:
-    """Return the address of a proxy, which may hold its password: no other place exists for it."""
+    """Return the address of a proxy, which may contain a password: it has no other place."""
     _split_url(without_userinfo(text), schemes=_PROXY_PORTS)
     return text.strip()
 

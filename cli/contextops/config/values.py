@@ -15,7 +15,7 @@ from contextops import strict_json
 from contextops.config.url import normalize_base_url, parse_api_path, parse_proxy
 from contextops.secrets import HIDDEN, mask, masked_header, redact, without_userinfo
 
-# A longer duration is a typing error, and selectors cannot wait that long precisely.
+# A longer duration is a typo, and selectors cannot wait that long precisely.
 _MAX_DURATION = 366 * 24 * 3600.0
 _MAX_COUNT = 1000
 _MAX_SIZE = 2**62
@@ -56,7 +56,7 @@ def _check_duration(value: Any) -> float:
         return parse_duration(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError('must be seconds, or text such as "90s"')
-    # float() fails for a larger integer, and -1 fails as it does.
+    # float() fails for a larger integer, and -1 is rejected as that should be.
     return _check_seconds(float(value) if abs(value) < _MAX_SIZE else -1)
 
 
@@ -128,12 +128,12 @@ def _check_text(value: Any) -> str:
 
 
 def _check_prompt(value: Any) -> str:
-    """Accept the empty text too: it stands for no system message."""
+    """Accept the empty text too: it means that there is no system message."""
     return _check_text(value) if value != "" else ""
 
 
 def parse_key(text: str) -> str:
-    """Return a key without white space and BOM around it.
+    """Return a key without white space and byte order mark around it.
 
     Raises:
         ValueError: if nothing is left, or if the key cannot stand in a header.
@@ -171,8 +171,7 @@ def _check_command(value: Any) -> tuple[str, ...]:
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE = r"[\t\x20-\x7e]*"
 _REQUEST_FIELDS = ("model", "messages", "stream")
-# They describe how the bytes travel, which only the HTTP client knows: a wrong one breaks the
-# request.
+# They describe the connection, which only the HTTP client knows: a wrong one breaks the request.
 _CONNECTION_HEADERS = (
     *("accept-encoding", "connection", "content-length", "keep-alive", "proxy-connection"),
     *("te", "trailer", "transfer-encoding", "upgrade"),
@@ -197,7 +196,7 @@ def check_params(value: Any) -> dict[str, Any]:
     table = _check_table(value, "a table of request parameters")
     for name, item in table.items():
         if name in _REQUEST_FIELDS:
-            raise ValueError(f"{name} cannot be set as a parameter: the request has its own place")
+            raise ValueError(f"{name} cannot be set as a parameter: the request sets it")
         _check_json(name, item)
     return dict(table)
 

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _ignore_signals() -> None:
-    """Leave Ctrl-C and the like to the parent, which ends this process when it wants to."""
+    """Leave Ctrl-C and other signals to the parent, which ends this process."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signum = getattr(signal, name, None)
         if signum is not None:
@@ -70,11 +70,11 @@ def _start(options: dict[str, Any]) -> Any:
 def _fit_to_machine(params: Any) -> None:
     cores = _cores()
     params.cpuparams.n_threads = max(1, min(4, cores // 2))
-    # Reading a prompt gains from each core, writing hardly: reading 31 tokens takes 0.2 s on two
-    # cores and 0.4 s on one.
+    # Every core speeds up reading a prompt, but hardly writing: reading 31 tokens takes 0.2 s on
+    # two cores and 0.4 s on one.
     params.cpuparams_batch.n_threads = min(4, cores)
     params.n_ctx = _CONTEXT
-    # Cancelling a prompt takes effect between two batches: after 3 s at most, where the default of
+    # Canceling a prompt takes effect between two batches: after 3 s at most, where the default of
     # 2048 takes 30 s.
     params.n_batch = 256
     # Probing how much of the model fits on a GPU would double the 0.5 s of loading.
@@ -108,7 +108,7 @@ def _write_address(folder: Path, address: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    # It fails where the parent was quicker, or where our own log is still open (Windows).
+    # It fails if the parent was quicker, or if this process's log is still open (Windows).
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
             entry.unlink()

@@ -49,7 +49,7 @@ class Engine:
     def error(self) -> ContextopsError | None:
         """Return why the engine ended, or None while it runs.
 
-        A lost connection to it does not say.
+        The error of a lost connection does not say why.
         """
         status = self.process.poll()
         if status is None:

@@ -60,7 +60,7 @@ class _Markdown(markdown.Markdown):
 
 
 class MarkdownWriter:
-    """A writer that renders each block once it is complete, so that no output is ever taken back.
+    """A writer that renders each block once it is complete, so that nothing is ever redrawn.
 
     ``write`` puts text on the terminal; ``sanitize`` makes control characters visible. ``color`` is
     one of ``COLORS``.
@@ -103,7 +103,7 @@ class MarkdownWriter:
         console.print(_parse(block), crop=False)
         gap = "\n" if self._has_written else ""
         self._has_written = True
-        # Some Markdown renders to nothing, but the model's text must not get lost.
+        # Some Markdown renders to nothing, but the model's text must be shown.
         rendered = _PADDING.sub(r"\1", _strip_margins(screen.getvalue())) or block.strip("\n")
         self._write(f"{gap}{rendered}\n")
 

@@ -1,7 +1,7 @@
 """Splitting Markdown into blocks, while it arrives or afterwards.
 
-A block is a complete paragraph, list, fenced code block and so on: what can be rendered for good,
-so that a terminal never has to take back what it showed.
+A block is a complete paragraph, list, fenced code block and so on. Text that arrives later does not
+change how it is rendered, so a terminal never has to redraw it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from contextops.output.sanitize import one_line, sanitize_exact, sanitize_text
 from contextops.output.spinner import Spinner
 from contextops.output.streams import is_terminal, write_stderr
 
-# Characters of an error message; the rest is cut.
+# Characters of an error message that are printed.
 _MAX_MESSAGE = 2000
 
 

@@ -186,7 +186,7 @@ class Printer(MessagePrinter):
         return self._answer_writer
 
     def end_answer(self) -> None:
-        """Print what the writer of the current answer still holds back."""
+        """Print what the writer of the current answer has not printed yet."""
         if self._answer_writer is not None:
             self._answer_writer.end()
 

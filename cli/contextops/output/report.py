@@ -16,7 +16,7 @@ class Finding(NamedTuple):
 
     ``state`` is ``ok``, ``skipped``, or what is wrong: ``failed``; of a model also ``missing``,
     ``slow``, or ``unknown`` if it could not be determined. ``seconds`` is how long the check took.
-    ``error`` is the error in its form for programs, see ``Printer.error_object``.
+    ``error`` is what ``Printer.error_object`` returns for its error.
     """
 
     state: str

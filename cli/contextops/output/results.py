@@ -1,4 +1,4 @@
-"""What a command found, in every form that it can be printed in."""
+"""The result of a command, for every format that it can be printed in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Format = str | None
 
 
 class Result(NamedTuple):
-    """The result of a command; each form is made only where it is printed.
+    """The result of a command; each function is called only if its format is printed.
 
     ``document`` is the value of ``--json``, ``records`` the values of ``--jsonl`` (without it, the
     items of the document). ``lines`` go to a pipe, ``rows`` under ``header`` to a terminal; without
     rows a terminal gets the lines too. ``findings`` and ``title`` are for reports. ``is_exact``
-    lines are written as they are, not sanitized: values that a script stored.
+    lines are not sanitized in a pipe: a script may have stored them.
     """
 
     document: Callable[[], Any]

@@ -1,4 +1,4 @@
-"""The one boundary for text that comes from elsewhere: no terminal obeys what passed it."""
+"""Sanitizing of text from servers, models and files: a terminal obeys nothing in it."""
 
 from __future__ import annotations
 

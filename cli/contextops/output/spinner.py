@@ -1,4 +1,4 @@
-"""A spinner on standard error that shows that work is going on."""
+"""A spinner on standard error that shows that the program is working."""
 
 from __future__ import annotations
 

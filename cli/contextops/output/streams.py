@@ -52,7 +52,7 @@ def write_stderr(text: str) -> None:
 
 
 def _write_all(stream: TextIO, data: bytes) -> None:
-    """Write to the last byte, where one write to a raw stream may take only a part.
+    """Write all bytes; a single write to a raw stream may take only some of them.
 
     Nothing is left in the stream's own buffer, whose flush at exit would change the status to 120.
     """

@@ -13,7 +13,7 @@ from contextops.errors import UsageError
 from contextops.repl.context import ReplContext
 
 _MAX_PATHS = 200
-"""Paths that are offered for completion at most."""
+"""The number of paths that are offered for completion at most."""
 
 
 def split_command(line: str) -> tuple[str, str, str]:
@@ -34,7 +34,7 @@ def require_name(argument: str, command: str) -> str:
 def parse_path(argument: str) -> str:
     """Return the path that an argument names.
 
-    An existing path is taken as it is typed, any other without its quotes.
+    The path of an existing file is used as typed, any other without its quotes.
 
     Raises:
         UsageError: it names standard input, or the home folder of an unknown user.
@@ -81,8 +81,8 @@ def parse_template(argument: str) -> tuple[str, dict[str, str]]:
     return name, variables
 
 
-# Completion: each function returns what an argument may be, or raises an OSError, RuntimeError,
-# ValueError or ContextopsError; those mean that there is nothing to offer.
+# Completion: each function returns candidates for an argument. If it raises an OSError,
+# RuntimeError, ValueError or ContextopsError, none are offered.
 
 
 def complete_model(context: ReplContext, _typed: str) -> Iterable[str]:

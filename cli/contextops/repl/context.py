@@ -15,7 +15,6 @@ from contextops.config import (
     Template,
     collect_layers,
     resolve,
-    state_folder,
 )
 from contextops.editor import editor_command, run_editor
 from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
@@ -34,7 +33,7 @@ _KEYSTROKE_DELAY = 0.2
 
 
 class Services(Protocol):
-    """What the command line provides: settings, and what is made of them on first use."""
+    """What the command line provides: flags, and objects that are made on first use."""
 
     flags: dict[str, Any]
     """The values of typed flags, by the name of their setting."""
@@ -45,7 +44,7 @@ class Services(Protocol):
 
     @property
     def profile(self) -> Profile:
-        """The settings in force."""
+        """The settings in effect."""
 
     @property
     def client(self) -> Client:
@@ -53,20 +52,24 @@ class Services(Protocol):
 
     @property
     def model(self) -> str:
-        """The model to ask; raises ``ContextopsError`` where none can be chosen."""
+        """The model to use; raises ``ContextopsError`` if none can be chosen."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The saved conversations."""
 
 
 class ReplContext:
-    """The surroundings of a conversation, for the loop and its slash commands.
+    """Server, config file, sessions and editor, for the loop and its slash commands.
 
-    Every method may raise a ``ContextopsError``, unless it says otherwise.
+    Every method may raise a ``ContextopsError``, unless its docstring says that it raises nothing.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._models: list[str] = []
         self._listing: threading.Thread | None = None
-        self.sessions = SessionStore(state_folder())
+        self.sessions = services.sessions
         self.inputs = InputReader(limit=services.profile.max_prompt, note=services.printer.note)
 
     # The server -----------------------------------------------------------------------------
@@ -101,7 +104,7 @@ class ReplContext:
     def known_models(self) -> list[str]:
         """Return the ids that are known by now, and request them in the background if none are.
 
-        Takes at most 0.2 s and never raises: it is called for each keystroke.
+        Takes at most 0.2 s and raises nothing: it is called for each keystroke.
         """
         if self._models or self._services.profile.is_local:
             return self._models or [self._services.model]
@@ -113,15 +116,15 @@ class ReplContext:
         return self._models
 
     def _list_in_background(self) -> None:
-        # The user did not ask for this list, so that an error is not shown.
+        # The user did not request this list, so an error is not shown.
         with suppress(ContextopsError):
             client = self._services.client.background(_BACKGROUND_TIMEOUT)
             self._models = [str(model["id"]) for model in client.models()]
 
     def default_model(self, *, can_choose: bool) -> str | None:
-        """Return the model to begin with.
+        """Return the model at the start.
 
-        Where the user ``can_choose`` one later, an error is printed and None is returned.
+        If the user ``can_choose`` one later, an error is printed and None is returned.
         """
         try:
             return self._services.model
@@ -134,15 +137,15 @@ class ReplContext:
     # The key --------------------------------------------------------------------------------
 
     def load_key(self) -> None:
-        """Read the key, unless a command prints it, so that no entry with it is saved."""
+        """Read the key, unless a command prints it, so that entries with it are not saved."""
         key = self._services.profile.key
         if key is not None and not key.runs_command:
-            # A key that cannot be read is an error of each turn.
+            # A key that cannot be read is an error in each turn.
             with suppress(ContextopsError):
                 self._services.printer.add_secret(key.read())
 
     def knows_key(self) -> bool:
-        """Return whether the key is known, or there is none; never raises."""
+        """Return whether the key is known, or there is none; raises nothing."""
         key = self._services.profile.key
         return key is None or not key.runs_command or key.is_read
 
@@ -154,7 +157,7 @@ class ReplContext:
 
     def template(self, name: str) -> TemplateRequest:
         """Return a template, its fields still empty."""
-        # The template is typed after the flags, so that it overrides them.
+        # The template is chosen after the flags, so it overrides them.
         flags = {k: v for k, v in self._services.flags.items() if k not in _SET_BY_TEMPLATES}
         profile = resolve({**flags, "template": name})
         template = cast("Template", profile.template)

@@ -1,6 +1,7 @@
-"""The state of a conversation: what the next message is made of, and one turn of it.
+"""The state of a conversation, and its turns.
 
-It knows neither HTTP nor the command line: a function turns messages into the pieces of an answer.
+It depends on neither HTTP nor the command line: a function sends the messages and returns the
+pieces of the answer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _PARTIAL_LOCK_TIMEOUT = 0.3
 
 
 class TemplateRequest(NamedTuple):
-    """A template that the next message fills, and what it sets for that message alone."""
+    """A template that the next message fills, and what it sets for that message only."""
 
     template: Template
     variables: Mapping[str, str]
@@ -51,7 +52,7 @@ class TemplateRequest(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What one turn asks; it can be asked again."""
+    """The question of one turn, which can be sent again."""
 
     content: Content
     template: TemplateRequest | None = None
@@ -66,7 +67,7 @@ class Attachment(NamedTuple):
 
 
 class Dialogue:
-    """A conversation, the model and parameters in use, and what the next message is made of.
+    """A conversation, the model and parameters in use, and the parts of the next message.
 
     ``render`` shows an answer with ``printer`` and returns the response.
     """
@@ -89,11 +90,11 @@ class Dialogue:
         self.attachments: list[Attachment] = []
         self.template: TemplateRequest | None = None
         self.last_question: Question | None = None
-        """The question that was asked last, answered or not."""
+        """The last question, answered or not."""
         self.is_answered = True
         """Whether the answer to it is part of the conversation."""
         self.error: ContextopsError | None = None
-        """The error that ended the last answer that was not completed."""
+        """The error that ended the last incomplete answer."""
         self.shows_usage = shows_usage
         """Whether token counts are printed after each answer."""
         self.responses: list[Mapping[str, Any]] = []
@@ -191,12 +192,12 @@ class Dialogue:
         return split_content(self.last_question.content) if self.last_question else ("", [])
 
     def save_pending(self) -> None:
-        """Save what could not be saved before; raises the ``ContextopsError`` of another try."""
+        """Save what could not be saved before; raises ``ContextopsError`` if that fails again."""
         if self.conversation.has_unsaved_turn:
             self.conversation.save()
 
     def switch_to(self, conversation: Conversation) -> None:
-        """Continue another conversation; an error of ``save_pending`` is raised after that."""
+        """Continue another conversation, even if ``save_pending`` raises an error for this one."""
         try:
             self.save_pending()
         finally:
@@ -206,7 +207,7 @@ class Dialogue:
             self.responses = []
 
     def show_last_turns(self) -> None:
-        """Show how a continued conversation ended: on a terminal's stdout, else on stderr."""
+        """Show the last turns of a continued conversation: on a terminal, else on stderr."""
         printer, turns = self.printer, self.conversation.turns()
         if len(turns) > _SHOWN_TURNS:
             printer.info([f"({len(turns)} turns; the last {_SHOWN_TURNS}:)"])

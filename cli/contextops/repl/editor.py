@@ -206,7 +206,7 @@ class FileHistory(History):
         """Do nothing: ``save`` writes the file once the terminal is restored."""
 
     def append_string(self, string: str) -> None:
-        """Remember an entry in memory, where no more are held than are read from the file."""
+        """Store an entry in memory, as many as are read from the file."""
         super().append_string(string)
         del self._loaded_strings[_MAX_ENTRIES:]
 
@@ -216,7 +216,7 @@ class FileHistory(History):
         self.save_pending()
 
     def save_pending(self) -> None:
-        """Append the entries that waited for the secrets; an error is noted once."""
+        """Append the entries that are waiting for the secrets; an error is noted once."""
         if self._knows_secrets():
             pending, self._pending = self._pending, []
             for entry in pending:
@@ -236,7 +236,7 @@ class FileHistory(History):
             self._has_noted = True
 
     def _make_private(self) -> None:
-        """Make the file readable for its owner only; raises ``OSError`` for a pipe or a device."""
+        """Make the file readable by its owner only; raises ``OSError`` for a pipe or a device."""
         mode = self._path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise OSError("not a regular file")

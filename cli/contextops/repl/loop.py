@@ -27,12 +27,12 @@ from contextops.repl.slash_commands import SLASH, complete_command, run_command
 from contextops.secrets import redact
 
 _HISTORY = "history"
-"""The file of what was entered, in the folder of the sessions."""
+"""The file with the history of the line editor, in the folder of the sessions."""
 
 
 @dataclass(kw_only=True)
 class ReplOptions:
-    """The options of ``chat repl`` that are not settings and do not concern all output."""
+    """The options of ``chat repl`` that are not settings."""
 
     temperature: Temperature = None
     max_tokens: Annotated[
@@ -53,8 +53,8 @@ class ReplOptions:
         ),
     ] = False
 
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the API; raises ``UsageError`` for one that is set twice."""
+    def request_params(self) -> dict[str, Any]:
+        """Return the parameters of requests; raises ``UsageError`` if one is set twice."""
         flags = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         return parse_params(self.params, flags)
 
@@ -69,8 +69,8 @@ def run_repl(
 ) -> int:
     """Run a conversation on standard input and output; return the exit status.
 
-    With ``jsonl`` answers and errors are JSON lines. ``colors`` concern the line editor, and
-    ``quiet`` leaves out its greeting.
+    With ``jsonl`` answers and errors are JSON lines. ``colors`` is for the line editor, and
+    ``quiet`` leaves out the greeting.
 
     Raises:
         ContextopsError: the conversation cannot begin.
@@ -119,7 +119,7 @@ def run_repl(
 
 
 class Repl:
-    """The loop of a conversation, which only the end of the input or /exit ends.
+    """The loop of a conversation, which runs until the input ends or /exit is typed.
 
     ``profile`` is shown in the prompt. With ``fail_fast`` the first error ends the loop, unless a
     person types. Each entry is handled in an ``error_context``, which sees the error before it is
@@ -205,7 +205,7 @@ class Repl:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Catch a person's Ctrl-C: it ends what runs in this context, not the conversation."""
+        """Catch Ctrl-C of a person: it ends the block, but not the conversation."""
         try:
             with self._ctrl_c.raising():
                 yield
@@ -229,9 +229,9 @@ class Repl:
 
 
 class CtrlC:
-    """A handler of SIGINT that raises once where an interruption is safe, and nowhere else.
+    """A handler of SIGINT that raises only where an interruption is safe, and only once.
 
-    Saving an answer, for one, is not interrupted.
+    Saving an answer, for example, is not interrupted.
     """
 
     def __init__(self) -> None:

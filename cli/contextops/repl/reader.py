@@ -69,8 +69,8 @@ def choose_reader(
 ) -> Reader:
     """Return the reader that fits standard input and the terminal.
 
-    ``max_line`` limits a line in bytes. ``make_editor`` makes a line editor that draws on the
-    given stream.
+    ``max_line`` limits a line in bytes. ``make_editor`` makes a line editor that draws on a
+    stream.
     """
     lines = StdinLines(max_line)
     if not stdin_is_terminal():

@@ -1,4 +1,4 @@
-"""Slash commands: the table of them, how a line is dispatched, and what each does."""
+"""Slash commands: the table ``COMMANDS``, its dispatch and completion, and the functions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Complete = Callable[[ReplContext, str], Iterable[str]]
 
 
 class Command(NamedTuple):
-    """One row of the table of commands.
+    """One row of ``COMMANDS``.
 
     ``argument`` is how the argument is shown, empty if the command takes none. ``run`` is None
     for the command that ends the conversation. ``complete`` returns candidates for the argument.
@@ -98,7 +98,7 @@ def complete_command(context: ReplContext, text: str) -> list[Candidate]:
             if name.startswith(argument)
         ]
     except (ContextopsError, OSError, RuntimeError, ValueError):
-        # No such folder, no such user, not a path, a broken config file: nothing to offer.
+        # A missing folder or user, an invalid path or config file: no completions.
         return []
 
 
