@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from contextops import strict_json
-from contextops.chat import STANDARD_INPUT, InputReader
+from contextops.chat import STANDARD_INPUT, InputReader, stdin_is_terminal
 from contextops.commands import SUMMARIES
 from contextops.commands.config_check import check
 from contextops.commands.context import Context
@@ -88,14 +88,10 @@ def set_values(context: Context, options: SetOptions) -> None:
 
 def _read_stdin(context: Context, keys: Keys) -> str:
     """Return standard input without its last line end; at a terminal, ask for a key unseen."""
-    if keys[0] == "api_key" and _stdin_is_terminal() and context.printer.stderr_is_terminal:
+    if keys[0] == "api_key" and stdin_is_terminal() and context.printer.stderr_is_terminal:
         return _ask_for_key()
     text = InputReader(limit=None, note=context.printer.note).read_text(STANDARD_INPUT)
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
-
-
-def _stdin_is_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _ask_for_key() -> str:
@@ -241,7 +237,7 @@ def edit_file(context: Context) -> None:
 
     The editor is $VISUAL, $EDITOR or vi.
     """
-    on_terminal = _stdin_is_terminal() and context.printer.stdout_is_terminal
+    on_terminal = stdin_is_terminal() and context.printer.stdout_is_terminal
     edit_in_editor(editor_command(on_terminal=on_terminal))
 
 
