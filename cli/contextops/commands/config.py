@@ -118,7 +118,7 @@ class GetOptions:
 def get_value(context: Context, options: GetOptions) -> None:
     """Print the value in effect.
 
-    A key is masked. Exits with status 3, and prints nothing, if the setting has no value.
+    A key is masked. Exits with status 3 if the setting has no value.
     """
     key = options.key
     keys = ("profile",) if key == "profile" else find_key(key)
