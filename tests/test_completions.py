@@ -393,7 +393,7 @@ def test_scripts_are_up_to_date():
         assert path.read_text(encoding="utf-8") == text, "run: python completions/generate.py"
 
 
-MAX_TIME = "Time limit for the whole command; 0 is none [none; 30s for models and config check]"
+MAX_TIME = "Time limit for the command; 0 is none [none; 30s for models and config check]"
 
 
 @pytest.mark.parametrize("shell", ["fish"], indirect=True)

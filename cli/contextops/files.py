@@ -221,8 +221,8 @@ class PartFile:
 
     It is written as ``FILE.part`` in the same folder and renamed by ``commit``; ``abandon`` leaves
     what was written in ``FILE.part``. A path that is not a regular file (a pipe, a device) is
-    written directly. The constructor and each method raise ``OutputError`` where the file cannot
-    be written or another process is writing it.
+    written directly. The constructor and each method raise ``OutputError`` if the file cannot be
+    written or another process is writing it.
     """
 
     def __init__(self, path: Path) -> None:

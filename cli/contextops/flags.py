@@ -59,7 +59,7 @@ def exclude(*pairs: tuple[bool, str, bool, str]) -> None:
             )
 
 
-def need(*pairs: tuple[bool, str, bool, str]) -> None:
+def require(*pairs: tuple[bool, str, bool, str]) -> None:
     """Raise ``UsageError`` if the first option of a pair is used without the second.
 
     The pairs are those of ``exclude``.

@@ -6,7 +6,13 @@ from contextops.lazy import lazy_names
 
 if TYPE_CHECKING:
     from contextops.chat.conversation import Conversation
-    from contextops.chat.inputs import STANDARD_INPUT, InputReader, StdinLines, read_argument
+    from contextops.chat.inputs import (
+        STANDARD_INPUT,
+        InputReader,
+        StdinLines,
+        read_argument,
+        stdin_is_terminal,
+    )
     from contextops.chat.options import Params, SendOptions, Temperature
     from contextops.chat.records import Content, Record, message_text, split_content
     from contextops.chat.render import Renderer, jsonl_errors, render_jsonl, render_text
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
         request_body,
         user_content,
     )
-    from contextops.chat.send import Request, prepare, send_prompt
+    from contextops.chat.send import PreparedRequest, prepare, send_prompt
     from contextops.chat.session import Session, SessionStore
     from contextops.chat.tools import called_names
 
@@ -29,9 +35,9 @@ __all__ = [
     "InputReader",
     "Message",
     "Params",
+    "PreparedRequest",
     "Record",
     "Renderer",
-    "Request",
     "SendOptions",
     "Session",
     "SessionStore",
@@ -50,6 +56,7 @@ __all__ = [
     "request_body",
     "send_prompt",
     "split_content",
+    "stdin_is_terminal",
     "user_content",
 ]
 
@@ -62,6 +69,7 @@ __getattr__ = lazy_names(
             "InputReader",
             "StdinLines",
             "read_argument",
+            "stdin_is_terminal",
         ),
         "options": (
             "Params",
@@ -89,7 +97,7 @@ __getattr__ = lazy_names(
             "user_content",
         ),
         "send": (
-            "Request",
+            "PreparedRequest",
             "prepare",
             "send_prompt",
         ),

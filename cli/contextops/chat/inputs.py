@@ -152,6 +152,11 @@ def _normalize_encoding(encoding: str) -> str:
 # Standard input ---------------------------------------------------------------------------------
 
 
+def stdin_is_terminal() -> bool:
+    """Return whether standard input is a terminal."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
 def stdin_has_input(*, has_words: bool) -> bool:
     """Return whether standard input is part of the prompt: a pipe, a socket or a file is.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from contextops.chat.request import names_stdin, parse_params
 from contextops.config import FLAGS
 from contextops.errors import UsageError
-from contextops.flags import Argument, Flag, exclude, need
+from contextops.flags import Argument, Flag, exclude, require
 from contextops.output import Format
 
 Temperature = Annotated[
@@ -145,7 +145,7 @@ class SendOptions:
             (has_schema, "--schema", as_json_lines, "--jsonl"),
             (self.names_stdin, "'-'", self.no_stdin, "-n"),
         )
-        need(
+        require(
             (self.curl, "--curl", self.dry_run, "--dry-run"),
             (self.tool_choice is not None, "--tool-choice", has_tools, "--tools"),
         )

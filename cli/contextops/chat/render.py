@@ -1,8 +1,8 @@
 """Renderers: an answer's pieces in, text, a JSON document, JSON lines or code out.
 
-A renderer writes what it may as soon as it comes, and returns the complete answer, a
-``chat.completion`` object. Of an answer that breaks off, text and JSON lines have been written so
-far; the document is written with ``complete`` false; code and schema answers are not written.
+A renderer writes as early as its format allows, and returns the complete answer, a
+``chat.completion`` object. If the answer ends early, text and JSON lines have been written as far
+as it came, a document is written with ``complete`` false, and code and schema answers are not.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _write_plain(text: str, printer: Printer) -> None:
 def output_file(printer: Printer, path: Path) -> Iterator[Printer]:
     """Yield a printer whose standard output is a file, which appears once all is written.
 
-    Where the answer breaks off, what was written stays in ``FILE.part``, which a note names.
+    If the answer ends early, what was written stays in ``FILE.part``, which a note names.
     """
     file = PartFile(path)
     redirected = printer.redirected(file.write)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
+class PreparedRequest:
     """A question that is ready to be sent."""
 
     options: SendOptions
@@ -101,7 +101,9 @@ def send_prompt(
     return response
 
 
-def _ask(request: Request, client: Client, printer: Printer) -> Generator[Piece, None, None]:
+def _ask(
+    request: PreparedRequest, client: Client, printer: Printer
+) -> Generator[Piece, None, None]:
     """Send the request; return the pieces of the answer, which are saved with a session."""
     options, body = request.options, request.body
     needs_complete = options.extracts_code or options.output is not None or bool(request.schema)
@@ -140,7 +142,7 @@ def prepare(
     note: Callable[[str], None],
     answer_format: Format = None,
     override_system: bool = False,
-) -> Request:
+) -> PreparedRequest:
     """Read the inputs of a question, and make its request.
 
     ``model`` is called last: it may ask the server. With ``override_system`` the system message of
@@ -190,7 +192,7 @@ def prepare(
         stream=options.stream,
         shows_usage=options.usage or answer_format is not None or conversation.is_saved,
     )
-    return Request(options, body, conversation, schema)
+    return PreparedRequest(options, body, conversation, schema)
 
 
 def _template_variables(options: SendOptions, template: Template | None) -> dict[str, str]:

@@ -121,10 +121,6 @@ class SessionStore:
         session = None if name is None else self.session(name)
         return Conversation(session=session, system=system, override_system=override_system)
 
-    def exists(self, name: str) -> bool:
-        """Return whether a session exists; raises as ``Session.exists``."""
-        return self.session(name).exists()
-
     def records(self, name: str) -> Sequence[Record]:
         """Return the records of a session that exists.
 

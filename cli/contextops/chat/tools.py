@@ -36,7 +36,7 @@ def read_tools(path: str, reader: InputReader) -> list[Tool]:
 
 
 def _tool_fault(tool: Any, names: set[str]) -> str | None:
-    """Return why a value is not a tool beside those of these names; None where it is one."""
+    """Return why a value is not a tool beside those of these names; None if it is one."""
     if not isinstance(tool, dict):
         return "it is not an object"
     if tool.get("type") != "function":
@@ -75,7 +75,7 @@ def parse_tool_choice(text: str, tools: list[Tool]) -> str | dict[str, Any]:
 
 
 def check_calls(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Yield the pieces of an answer, the last only where the arguments of all calls are JSON."""
+    """Yield the pieces of an answer, the last only if the arguments of all calls are JSON."""
     for piece in pieces:
         if isinstance(piece, Done):
             require_json_arguments(piece.response)
@@ -83,7 +83,7 @@ def check_calls(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def require_json_arguments(response: dict[str, Any]) -> None:
-    """Raise ``NoMatchError`` where the arguments of a call are not JSON."""
+    """Raise ``NoMatchError`` if the arguments of a call are not JSON."""
     for choice in response["choices"]:
         for call in tool_calls_of(choice):
             function = call["function"]

@@ -27,7 +27,7 @@ from contextops.errors import (
     TimedOutError,
     UsageError,
 )
-from contextops.flags import Argument, Flag, need
+from contextops.flags import Argument, Flag, require
 
 if TYPE_CHECKING:
     from contextops.api import Client
@@ -91,7 +91,7 @@ class ModelsCheckOptions:
 
     def validate(self) -> None:
         """Raise ``UsageError`` for options that cannot be used together or at all."""
-        need((self.max_latency is not None, "--max-latency", self.probe, "--probe"))
+        require((self.max_latency is not None, "--max-latency", self.probe, "--probe"))
         if "" in self.names:
             raise UsageError("the name of a model is empty", remedy="leave it out, or name one")
 

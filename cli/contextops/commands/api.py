@@ -58,7 +58,8 @@ class ApiOptions:
 def api(context: Context, options: ApiOptions) -> None:
     """Call any endpoint of the server.
 
-    The body of the response is printed: in a pipe as it arrives, on a terminal as indented JSON.
+    The body of the response is printed: in a pipe as it arrives, on a terminal at its end, JSON
+    indented.
 
     \b
     contextops api GET /api/version

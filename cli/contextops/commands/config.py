@@ -73,17 +73,13 @@ def set_values(context: Context, options: SetOptions) -> None:
 
 
 def _read_stdin(context: Context, keys: "Keys") -> str:
-    """Return standard input without its last line end; a key is typed at a terminal unseen."""
-    from contextops.chat import STANDARD_INPUT, InputReader
+    """Return standard input without its last line end; at a terminal, ask for a key unseen."""
+    from contextops.chat import STANDARD_INPUT, InputReader, stdin_is_terminal
 
-    if keys[0] == "api_key" and _stdin_is_terminal() and context.printer.stderr_is_terminal:
+    if keys[0] == "api_key" and stdin_is_terminal() and context.printer.stderr_is_terminal:
         return _ask_for_key()
     text = InputReader(limit=None, note=context.printer.note).read_text(STANDARD_INPUT)
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
-
-
-def _stdin_is_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _ask_for_key() -> str:
@@ -110,7 +106,7 @@ class GetOptions:
 def get_value(context: Context, options: GetOptions) -> None:
     """Print the value in effect.
 
-    A key is masked. Exits with status 3, and prints nothing, if the setting has no value.
+    A key is masked. Exits with status 3 if the setting has no value.
     """
     from contextops.config import find_key, look_up
 
@@ -239,10 +235,11 @@ def edit_file(context: Context) -> None:
 
     The editor is $VISUAL, $EDITOR or vi.
     """
+    from contextops.chat import stdin_is_terminal
     from contextops.config import edit_in_editor
     from contextops.editor import editor_command
 
-    on_terminal = _stdin_is_terminal() and context.printer.stdout_is_terminal
+    on_terminal = stdin_is_terminal() and context.printer.stdout_is_terminal
     edit_in_editor(editor_command(on_terminal=on_terminal))
 
 

@@ -197,15 +197,12 @@ def command(
         call.__doc__ = run.__doc__
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name, cls=_with_flags(kind, flags), context_settings=context_settings)(call)
+        # Typer only calls the class, so that a function that adds the flags can replace it.
+        cls: Any = partial(cast("Any", kind), flags=flags)
+        app.command(name, cls=cls, context_settings=context_settings)(call)
         return run
 
     return register
-
-
-def _with_flags(kind: Any, flags: Sequence[SharedOption]) -> type[TyperCommand]:
-    """Return a constructor of commands with these flags; Typer does no more than call it."""
-    return cast("type[TyperCommand]", partial(kind, flags=flags))
 
 
 _KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD

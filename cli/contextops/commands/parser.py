@@ -38,7 +38,11 @@ class Command(TyperCommand):
     def __init__(
         self, *args: Any, params: Any = None, flags: Sequence[SharedOption] = (), **attributes: Any
     ) -> None:
-        super().__init__(*args, params=_ordered(params or [], flags, self.shared), **attributes)
+        # In the order of the help: options that say how to print come after the others.
+        first = [flag for flag in flags if flag not in PRINTING]
+        printing = [flag for flag in flags if flag in PRINTING]
+        ordered = [*first, *(params or []), *printing, *self.shared]
+        super().__init__(*args, params=ordered, **attributes)
         self._stored = [*flags, *self.shared]
 
     def invoke(self, ctx: Any) -> Any:
@@ -106,14 +110,6 @@ def group(name: str, summary: str, cls: type[Group] = Group) -> typer.Typer:
 def standalone() -> typer.Typer:
     """Return an app for a single command that is not in a group."""
     return typer.Typer(rich_markup_mode=None, add_completion=False)
-
-
-def _ordered(
-    own: Sequence[Any], flags: Sequence[SharedOption], shared: Sequence[SharedOption]
-) -> list[Any]:
-    """Return a command's parameters in the order of its help: those that print come last."""
-    display = [flag for flag in flags if flag in PRINTING]
-    return [*(flag for flag in flags if flag not in PRINTING), *own, *display, *shared]
 
 
 def _section(ctx: Any, formatter: Any, title: str, params: Iterable[Any]) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from contextops.api import Piece
-from contextops.chat import Conversation, InputReader, Message, SessionStore, request_body
+from contextops.chat import (
+    Conversation,
+    InputReader,
+    Message,
+    SessionStore,
+    request_body,
+    stdin_is_terminal,
+)
 from contextops.config import (
     Profile,
     Template,
@@ -20,7 +27,6 @@ from contextops.editor import editor_command, run_editor
 from contextops.errors import ConfigError, ContextopsError, ModelNotFoundError
 from contextops.output import Printer
 from contextops.repl.dialogue import TemplateRequest
-from contextops.repl.reader import stdin_is_terminal
 
 if TYPE_CHECKING:
     from contextops.api import Client

@@ -25,6 +25,7 @@ from prompt_toolkit.shortcuts import PromptSession
 from contextops import files, strict_json
 from contextops.errors import ContextopsError, SignalInterrupt
 from contextops.output import sanitize_exact
+from contextops.repl.reader import CONTINUATION
 
 _MAX_ENTRIES = 1000
 _MAX_BYTES = 1 << 20
@@ -33,7 +34,6 @@ _MAX_ENTRY_BYTES = 1 << 16
 _LOCK_TIMEOUT = 0.2
 """Seconds for which Enter may wait for another process that has locked the history."""
 _GROUP_AND_OTHERS = 0o077
-_CONTINUATION = "\\"
 
 Complete = Callable[[str], Iterable[tuple[str, int, str]]]
 """A function from the text before the cursor to completions.
@@ -298,7 +298,7 @@ def _key_bindings() -> KeyBindings:
     def _send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         line = buffer.document.current_line_before_cursor
-        if line.endswith(_CONTINUATION) and buffer.document.is_cursor_at_the_end:
+        if line.endswith(CONTINUATION) and buffer.document.is_cursor_at_the_end:
             buffer.delete_before_cursor()
             buffer.newline(copy_margin=False)
         else:

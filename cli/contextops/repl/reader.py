@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from contextops.chat import StdinLines
+from contextops.chat import StdinLines, stdin_is_terminal
 from contextops.output import Printer
 
-_CONTINUATION = "\\"
+CONTINUATION = "\\"
+"""At the end of a line, it continues the message on the next one."""
 
 
 class Reader(Protocol):
@@ -56,8 +57,8 @@ class PlainReader:
         self._printer.prompt(prompt)
         try:
             text = self._lines.readline()
-            while text.endswith(_CONTINUATION):
-                text = f"{text.removesuffix(_CONTINUATION)}\n{self._lines.readline()}"
+            while text.endswith(CONTINUATION):
+                text = f"{text.removesuffix(CONTINUATION)}\n{self._lines.readline()}"
         except (EOFError, KeyboardInterrupt):
             self._printer.end_prompt()
             raise
@@ -80,8 +81,3 @@ def choose_reader(
     if printer.stdout_is_terminal:
         return make_editor(sys.stdout)
     return make_editor(sys.stderr) if printer.stderr_is_terminal else PlainReader(lines, printer)
-
-
-def stdin_is_terminal() -> bool:
-    """Return whether standard input is a terminal."""
-    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()

@@ -250,7 +250,7 @@ def _load(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
     name = require_name(argument, "/load")
     session = context.sessions.session(name)
     if not session.exists():
-        near = did_you_mean(name, complete_session(context, "")) or "see /session"
+        near = did_you_mean(name, context.sessions.list()) or "see /session"
         raise ConfigError(f"no session {name}", f"{session.location} does not exist", near)
     dialogue.switch_to(Conversation(session=session))
     dialogue.show_last_turns()
@@ -259,7 +259,7 @@ def _load(dialogue: Dialogue, context: ReplContext, argument: str) -> None:
 def _session(dialogue: Dialogue, context: ReplContext, _argument: str) -> None:
     location = dialogue.conversation.location
     dialogue.printer.info([f"session: {location or 'none; save this one with /save NAME'}"])
-    names = ", ".join(complete_session(context, ""))
+    names = ", ".join(context.sessions.list())
     if names:
         dialogue.printer.info([f"saved sessions: {names}"])
 
