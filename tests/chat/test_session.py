@@ -90,7 +90,7 @@ def test_session_is_private_whatever_the_umask(session, path):
 
 def test_description_has_last_model_and_time(session, path):
     take_turn(session, "one", answer("1"))
-    description = SessionStore(path.parent).describe("review")
+    (description,) = SessionStore(path.parent).descriptions()
     assert (description["name"], description["messages"], description["model"]) == (
         *("review", 2, "m"),
     )

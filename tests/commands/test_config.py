@@ -132,6 +132,22 @@ def test_set_changes_profile_in_use(run, stored):
     assert read(path)["profiles"] == {"work": {"model": "m"}, "home": {"model": "n"}}
 
 
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (["--local", "--profile", "work"], "work"),
+        (["--profile", "work", "--local"], "local"),
+        (["--profile", "x", "--profile", "work"], "work"),
+    ],
+)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_later_of_local_and_profile_wins(run, stored, flags, name, place):
+    stored("[profiles.work]\n")
+    argv = ["config", "get", "profile"]
+    result = run(*flags, *argv) if place == "before" else run(*argv, *flags)
+    assert (result.status, result.stdout, result.stderr) == (0, f"{name}\n", "")
+
+
 def test_local_profile_cannot_be_set(run, path):
     for argv in (["--local"], ["--profile", "local"]):
         assert_fails(run("config", "set", *argv, "model", "m"), 3, "profile local", "built in")
@@ -424,6 +440,16 @@ def test_control_characters_are_visible_on_terminal(run, terminal):
     assert run("config", "get", "model").stdout == "a\x1b]0;owned\x07b\n"
     child = terminal("config", "get", "model")
     child.expect_exact("a^[]0;owned^Gb\r\n")
+
+
+@posix
+def test_tab_of_value_is_printed_on_terminal(run, terminal):
+    assert_silent(run("config", "set", "system", "a\tb\nc"))
+    child = terminal("config", "get", "system")
+    # The terminal may expand the tab.
+    assert child.read().expandtabs() == "a       b\r\nc\r\n"
+    child.close()
+    assert child.exitstatus == 0
 
 
 # --- unset, use, path, edit ---

@@ -58,6 +58,18 @@ def test_list_json_describes_sessions(run, save):
     assert result == {"name": "a", "path": str(path), "messages": 4, "model": "later"}
 
 
+@pytest.mark.parametrize("name", ["a b", "ü", "x" * 65, ".hidden", "talk.jsonl"])
+def test_list_describes_files_whose_names_no_session_can_have(run, save, folder, name):
+    path = save("a").rename(folder / f"{name}.jsonl")
+    result = run("session", "list", "--json")
+    assert (result.status, result.stderr) == (0, "")
+    (description,) = json.loads(result.stdout)
+    del description["last"]
+    assert description == {"name": name, "path": str(path), "messages": 2, "model": "m"}
+    listed = run("session", "list")
+    assert (listed.status, listed.stdout, listed.stderr) == (0, f"{name}\n", "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_list_prints_table_on_terminal(terminal, save):
     save("review", model="evil\x1b[2J")

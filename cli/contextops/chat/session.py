@@ -7,7 +7,7 @@ Each is a file of JSON lines (see ``records``) in the state folder, or at a path
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,22 @@ class Session:
         except OSError as error:
             raise self._unreadable(error) from None
         return parse_records(data, self.location)
+
+    def describe(self) -> dict[str, Any]:
+        """Return its name, path, number of messages, last model and last time.
+
+        The model and the time are None if no record has them. Raises as ``load``.
+        """
+        records = self.load()
+        models = [record["model"] for record in records if record.get("model")]
+        times = [record["time"] for record in records if record.get("time")]
+        return {
+            "name": self.name,
+            "path": self.location,
+            "messages": len(records),
+            "model": models[-1] if models else None,
+            "last": times[-1] if times else None,
+        }
 
     def append(self, records: Sequence[Record], lock_timeout: float = files.LOCK_TIMEOUT) -> None:
         """Append all records or none; when this returns, they are on the disk.
@@ -130,23 +146,6 @@ class SessionStore:
         """
         return self._existing(name).load()
 
-    def describe(self, name: str) -> dict[str, Any]:
-        """Return the name, path, number of messages, last model and last time of a session.
-
-        Raises as ``records``. The model and the time are None if no record has them.
-        """
-        session = self._existing(name)
-        records = session.load()
-        models = [record["model"] for record in records if record.get("model")]
-        times = [record["time"] for record in records if record.get("time")]
-        return {
-            "name": session.name,
-            "path": session.location,
-            "messages": len(records),
-            "model": models[-1] if models else None,
-            "last": times[-1] if times else None,
-        }
-
     def remove(self, *names: str) -> None:
         """Delete sessions: all, or none if one does not exist.
 
@@ -166,7 +165,16 @@ class SessionStore:
             )
         return session
 
+    def _in_folder(self) -> Iterator[Session]:
+        """Yield the sessions in the folder, sorted by name, which others may have named."""
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            if path.is_file():
+                yield Session(path.stem, path)
+
+    def descriptions(self) -> Sequence[dict[str, Any]]:
+        """Return what ``Session.describe`` returns for each session in the folder."""
+        return [session.describe() for session in self._in_folder()]
+
     def list(self) -> Sequence[str]:
         """Return the names of the sessions in the folder, sorted."""
-        paths = self._folder.glob(f"*{_SUFFIX}")
-        return [path.stem for path in sorted(paths) if path.is_file()]
+        return [session.name for session in self._in_folder()]

@@ -34,9 +34,14 @@ class SharedOption(TyperOption):
 
 
 def store_shared(ctx: typer.Context, options: Iterable[SharedOption]) -> None:
-    """Take the values of shared options out of the parameters, and store those that were typed."""
-    for option in options:
-        value = ctx.params.pop(str(option.name), None)
+    """Take the values of shared options out of the parameters, and store those that were typed.
+
+    They are stored in the order of the command line, in which the parameters are: of ``--local``
+    and ``--profile``, the later one wins.
+    """
+    shared = {str(option.name): option for option in options}
+    for name in [name for name in ctx.params if name in shared]:
+        option, value = shared[name], ctx.params.pop(name)
         # What was not typed is None, an empty tuple or False; an empty text was typed.
         if value or value == "":
             option.store(ctx, option, value)

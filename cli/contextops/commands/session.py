@@ -21,13 +21,12 @@ def list_sessions(context: Context) -> None:
     The output is a table on a terminal, and one name a line in a pipe.
     """
     store = context.sessions
-    names = store.list()
     context.show(
         Result(
-            document=lambda: [store.describe(name) for name in names],
-            lines=lambda: names,
+            document=store.descriptions,
+            lines=store.list,
             header=("SESSION", "MESSAGES", "MODEL", "LAST"),
-            rows=lambda: [_row(store.describe(name)) for name in names],
+            rows=lambda: [_row(description) for description in store.descriptions()],
         )
     )
 

@@ -154,8 +154,9 @@ class Printer(MessagePrinter):
         elif self.stdout_is_terminal and result.rows:
             if rows := result.rows():
                 self.table(result.header, rows)
-        elif result.is_exact and not self.stdout_is_terminal:
-            self.write_text("".join(f"{line}\n" for line in result.lines()))
+        elif result.is_exact:
+            text = "".join(f"{line}\n" for line in result.lines())
+            self.write_text(sanitize_text(text) if self.stdout_is_terminal else text)
         else:
             self.lines(result.lines())
 

@@ -21,7 +21,7 @@ class Result(NamedTuple):
     ``document`` is the value of ``--json``, ``records`` the values of ``--jsonl`` (without it, the
     items of the document). ``lines`` go to a pipe, ``rows`` under ``header`` to a terminal; without
     rows a terminal gets the lines too. ``findings`` and ``title`` are for reports. ``is_exact``
-    lines are not sanitized in a pipe: a script may have stored them.
+    lines are not sanitized in a pipe: a script may have stored them. On a terminal they keep tabs.
     """
 
     document: Callable[[], Any]
