@@ -36,6 +36,31 @@ def test_dry_run_without_model_is_status_3_and_sends_nothing(run, serve, exporte
     assert server.requests == []
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--dry-run"],
+        ["--dry-run", "--curl"],
+        # This server does not get the key.
+        ["--dry-run", "--base-url", "http://localhost:1"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("API_KEY", "CANARY two words"), ("API_KEY", "größer"), ("API_KEY_COMMAND", '"CANARY')],
+)
+def test_dry_run_with_invalid_key_is_status_3(
+    run, serve, exported, monkeypatch, flags, variable, value
+):
+    exported(serve(OpenWebUI(), may_be_idle=True))
+    monkeypatch.delenv("CONTEXTOPS_API_KEY")
+    monkeypatch.setenv(f"CONTEXTOPS_{variable}", value)
+    result = run("chat", "send", *flags, "hi", input="piped")
+    assert (result.status, result.stdout, result.stderr.count("\n")) == (3, "", 1)
+    assert f"CONTEXTOPS_{variable}" in result.stderr
+    assert "CANARY" not in result.stderr
+
+
 @posix
 @pytest.mark.parametrize("more", [[], ["--curl"]])
 def test_dry_run_does_not_run_key_command(run, serve, home, workdir, more):

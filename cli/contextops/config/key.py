@@ -75,16 +75,17 @@ class KeySource:
 
 
 def make_key_source(source: SettingValue, resolve_path: Callable[[str], Path]) -> KeySource:
-    """Return the source of the key that a setting of ``KEY_SOURCES`` names; nothing is read yet.
+    """Return the source of the key that a setting of ``KEY_SOURCES`` names; no file is read yet.
 
-    ``resolve_path`` returns the path that the text of the setting names.
+    ``resolve_path`` returns the path that the text of the setting names. Raises ``ConfigError`` if
+    the setting cannot have this value.
     """
+    value = source.value
     if source.setting is Settings.api_key:
-        return KeySource(source.origin, lambda: str(source.raw))
+        return KeySource(source.origin, lambda: str(value))
     if source.setting is Settings.api_key_command:
-        command = source.value
-        return KeySource(source.origin, lambda: run_key_command(command), runs_command=True)
-    path = resolve_path(source.value)
+        return KeySource(source.origin, lambda: run_key_command(value), runs_command=True)
+    path = resolve_path(value)
     return KeySource(source.origin, lambda: read_key_file(path))
 
 

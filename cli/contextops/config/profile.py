@@ -137,8 +137,11 @@ def _credentials(
             )
         return origin is not None
 
-    if (source := layers.key_source()) and not is_withheld("key", source):
+    if source := layers.key_source():
+        # An invalid key is an error even where it would not be sent.
         key = make_key_source(source, partial(_path, layers, source, environ=environ))
+        if is_withheld("key", source):
+            key = None
     for name, (value, source) in layers.merge_table("headers").items():
         if not is_secret_name(name) or not is_withheld(f"header {name}", source):
             headers[name] = value
