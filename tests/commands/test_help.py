@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,16 @@ def test_help_without_a_topic_lists_commands_and_topics(run):
     assert result.stdout.startswith(run("--help").stdout)
     assert "  exit-codes   Exit statuses\n" in result.stdout
     assert "  environment  Environment variables\n" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="about SIGPIPE")
+@pytest.mark.parametrize("words", [[], *([topic] for topic in TOPICS), ["chat", "send"]])
+def test_reader_may_leave_after_the_first_line(command, words):
+    process = command.start("help", *words)
+    os.read(process.stdout.fileno(), 1)
+    process.stdout.close()
+    assert process.wait(10) == 0
+    assert process.stderr.read() == b""
 
 
 def test_help_of_a_command_is_that_of_its_option(run):

@@ -60,18 +60,19 @@ def help_topic(
     context: Context = ctx.obj
     printer = context.printer
     if not words:
-        printer.write_text(f"{ctx.find_root().get_help()}\n\nTopics of 'contextops help':\n")
         width = max(map(len, TOPICS))
-        printer.lines(f"  {name:<{width}}  {read_topic(name)[0]}" for name in TOPICS)
+        topics = "".join(f"  {name:<{width}}  {read_topic(name)[0]}\n" for name in TOPICS)
+        text = f"{ctx.find_root().get_help()}\n\nTopics of 'contextops help':\n{topics}"
     elif len(words) == 1 and words[0] in TOPICS:
-        _, text = read_topic(words[0])
-        for line in text.splitlines():
-            if line in _TABLES:
-                printer.columns(_TABLES[line]())
-            else:
-                printer.line(line)
+        _, topic = read_topic(words[0])
+        text = "".join(
+            printer.columns(_TABLES[line]()) if line in _TABLES else f"{line}\n"
+            for line in topic.splitlines()
+        )
     else:
-        printer.write_text(f"{_help_of_command(ctx.find_root(), words)}\n")
+        text = f"{_help_of_command(ctx.find_root(), words)}\n"
+    # One write, so that a reader that closes the pipe early does not end the command by SIGPIPE.
+    printer.write_text(text)
 
 
 def _help_of_command(ctx: Any, words: list[str]) -> str:

@@ -162,16 +162,16 @@ class Printer(MessagePrinter):
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print rows in aligned columns under a header."""
-        self.columns([header, *rows])
+        self.write_text(self.columns([header, *rows]))
 
-    def columns(self, rows: Iterable[Sequence[str]]) -> None:
-        """Print rows in aligned columns, folded to the width of a terminal."""
+    def columns(self, rows: Iterable[Sequence[str]]) -> str:
+        """Return a line for each row, in aligned columns, folded to the width of a terminal."""
         width = None
         if self.stdout_is_terminal:
             import shutil
 
             width = shutil.get_terminal_size().columns
-        self.write_text("".join(f"{line}\n" for line in align_columns(rows, width)))
+        return "".join(f"{line}\n" for line in align_columns(rows, width))
 
     def answer_writer(self) -> AnswerWriter:
         """Return the writer for a model's text: Markdown is rendered on a terminal."""
